@@ -1,0 +1,142 @@
+"""Every error the engine can report, each with a stable code.
+
+The code is the contract: the command line, the Python API, the wire protocol and the plug-ins all
+show the same one. Messages are for people and may change; codes may not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class GanpaintError(Exception):
+    """Base of all errors a user can meet. ``code`` is stable, ``message`` says what to do."""
+
+    code = "internal"
+
+    def __init__(self, message: str, **detail: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class InternalError(GanpaintError):
+    """A fault of the engine itself; the log has the traceback."""
+
+    code = "internal"
+
+
+class Cancelled(GanpaintError):
+    """The person, or the loss of their connection, stopped the job."""
+
+    code = "cancelled"
+
+    def __init__(self, message: str = "The job was cancelled.", **detail: Any) -> None:
+        super().__init__(message, **detail)
+
+
+class BadRequest(GanpaintError):
+    """A message or parameter that does not follow the protocol or the API."""
+
+    code = "bad_request"
+
+
+class EmptyMask(GanpaintError):
+    """No selection, or a selection without a single selected pixel inside the photo."""
+
+    code = "mask_empty"
+
+
+class MaskSizeMismatch(GanpaintError):
+    """The mask is not of the photo's size."""
+
+    code = "mask_size"
+
+
+class UnknownConcept(GanpaintError):
+    """The model has no such concept."""
+
+    code = "unknown_concept"
+
+
+class UnknownModel(GanpaintError):
+    """No model of that name, and no model folder there."""
+
+    code = "unknown_model"
+
+
+class PhotoTooSmall(GanpaintError):
+    """A photo with a side under 64 px."""
+
+    code = "photo_too_small"
+
+
+class PhotoTooLarge(GanpaintError):
+    """A photo of more than 100 megapixels."""
+
+    code = "photo_too_large"
+
+
+class CorruptImage(GanpaintError):
+    """A picture file that cannot be read to its end."""
+
+    code = "image_corrupt"
+
+
+class DamagedModel(GanpaintError):
+    """A model file that is missing, cut short, or differs from the hash in its card."""
+
+    code = "model_damaged"
+
+
+class OutOfMemory(GanpaintError):
+    """Neither the device nor the CPU had the memory for this job."""
+
+    code = "out_of_memory"
+
+
+class Busy(GanpaintError):
+    """The engine's queue is full."""
+
+    code = "busy"
+
+
+class WrongToken(GanpaintError):
+    """The engine refused the token, or could not prove that it knows it."""
+
+    code = "wrong_token"
+
+
+class ProtocolMismatch(GanpaintError):
+    """The two sides speak different major versions of the protocol."""
+
+    code = "protocol_mismatch"
+
+
+class EngineUnreachable(GanpaintError):
+    """No engine is running, or it does not answer."""
+
+    code = "engine_unreachable"
+
+
+class EngineMissing(GanpaintError):
+    """No engine is installed where the plug-in was told to look."""
+
+    code = "engine_missing"
+
+
+def _subclasses(cls: type[GanpaintError]) -> dict[str, type[GanpaintError]]:
+    return {sub.code: sub for sub in cls.__subclasses__()}
+
+
+BY_CODE: dict[str, type[GanpaintError]] = _subclasses(GanpaintError)
+
+
+def from_code(code: str, message: str, detail: dict[str, Any] | None = None) -> GanpaintError:
+    """The error of ``code``; a code this version does not know becomes a plain GanpaintError."""
+    cls = BY_CODE.get(code)
+    if cls is None:
+        error = GanpaintError(message, **(detail or {}))
+        error.code = code
+        return error
+    return cls(message, **(detail or {}))
