@@ -125,6 +125,18 @@ class EngineMissing(GanpaintError):
     code = "engine_missing"
 
 
+class PluginUnknownHost(GanpaintError):
+    """There is no plug-in for an editor of that name."""
+
+    code = "plugin_unknown_host"
+
+
+class PluginFolder(GanpaintError):
+    """The editor's folder cannot be written, so the plug-in was not installed or removed."""
+
+    code = "plugin_folder"
+
+
 def _subclasses(cls: type[GanpaintError]) -> dict[str, type[GanpaintError]]:
     return {sub.code: sub for sub in cls.__subclasses__()}
 
