@@ -1,4 +1,4 @@
-"""Where the product reads and writes. ``GANPAINT_HOME`` moves everything it writes to one folder."""
+"""Where the product reads and writes. ``GANPAINT_HOME`` moves all it writes to one folder."""
 
 from __future__ import annotations
 

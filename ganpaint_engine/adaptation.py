@@ -1,0 +1,91 @@
+"""The image-specific generator G': perturbations δ_i of the head's featuremaps.
+
+    minimise  L_match + λ_reg · L_reg
+    L_match = mean of |G'(r_e) - x| · (1 - mask_e),    L_reg = mean over layers of mean δ_i²
+
+x_i becomes x_i ⊙ (1 + δ_i) at the last layer of each resolution after the edit layer. Fitted once
+per photo (mask empty) and then, from there, for an edit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine.generator import EDIT_LAYER, Generator
+from ganpaint_engine.inversion import Step
+
+Deltas = dict[int, Tensor]
+"""δ: layer number i to a tensor of that layer's featuremap, 1×C_i×H_i×W_i."""
+
+LAMBDA_REG = 0.1
+
+
+def adapted_layers(generator: Generator) -> list[int]:
+    """The layers that δ perturbs: the last one of each resolution after the edit layer."""
+    return list(range(EDIT_LAYER + 2, generator.depth + 1, 2))
+
+
+def zero_deltas(generator: Generator, r: Tensor) -> Deltas:
+    """δ = 0, of the right shapes for ``r`` (N×C×8×8)."""
+    side = r.shape[-1]
+    return {
+        i: r.new_zeros(len(r), generator.channels[i], *(2 * [side * 2 ** ((i - EDIT_LAYER) // 2)]))
+        for i in adapted_layers(generator)
+    }
+
+
+def mask_deltas(deltas: Deltas, mask: Tensor) -> Deltas:
+    """δ_i ⊙ (1 - mask) at each scale: the photo's own perturbations do not apply to new content.
+
+    ``mask`` N×1×R×R in [0, 1]. It is averaged down, so that δ fades where the mask does.
+    """
+    return {
+        i: delta * (1 - F.adaptive_avg_pool2d(mask, delta.shape[-1])) for i, delta in deltas.items()
+    }
+
+
+def soften(mask: Tensor, grow: int) -> Tensor:
+    """mask_e, dilated by ``grow`` window px and smoothed by as much. N×1×R×R in [0, 1]."""
+    size = 2 * grow + 1
+    grown = F.max_pool2d(mask, size, 1, grow)
+    for _ in range(2):
+        grown = F.avg_pool2d(F.pad(grown, (grow,) * 4, mode="replicate"), size, 1)
+    return torch.maximum(grown, mask)
+
+
+def fit(
+    generator: Generator,
+    r: Tensor,
+    x: Tensor,
+    deltas: Deltas,
+    mask: Tensor | None = None,
+    steps: int = 50,
+    lr: float = 0.1,
+    tolerance: float = 0.004,
+    on_step: Step | None = None,
+) -> Deltas:
+    """Fit δ by Adam from ``deltas`` on. Returns the fitted δ.
+
+    r: N×C×8×8, the featuremap to render (r, or r_e). x: N×3×R×R in [-1, 1], the photo.
+    mask: N×1×R×R in [0, 1], where the photo is not to be matched; none means nowhere.
+    tolerance: L_match at which to stop early; 0.004 is half a step of 8 bits.
+    """
+    keep = torch.ones_like(x[:, :1]) if mask is None else 1 - mask
+    leaves = {i: delta.detach().clone().requires_grad_(True) for i, delta in deltas.items()}
+    optimizer = torch.optim.Adam(leaves.values(), lr=lr, betas=(0.9, 0.99))
+    for step in range(steps):
+        y = generator.linear_head(r, leaves)
+        match = ((y - x).abs() * keep).mean()
+        reg = torch.stack([d.square().mean() for d in leaves.values()]).mean()
+        grads = torch.autograd.grad(match + LAMBDA_REG * reg, list(leaves.values()))
+        for leaf, grad in zip(leaves.values(), grads, strict=True):
+            leaf.grad = grad
+        optimizer.param_groups[0]["lr"] = lr * (1 - 0.9 * step / steps)
+        optimizer.step()
+        if on_step:
+            on_step((step + 1) / steps)
+        if match.item() < tolerance:
+            break
+    return {i: leaf.detach() for i, leaf in leaves.items()}

@@ -1,0 +1,182 @@
+"""A model on disk: a card (``model.json``), safetensors in fp16, and the hash of every file.
+
+A package is a folder. Its card says name, version, terms, resolution, edit layer, channels,
+concepts, training data and time, measured figures, and under ``files`` the SHA-256 of each file.
+Nothing in a package is executed. Reading cards does not need torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganpaint_engine import paths
+from ganpaint_engine.errors import DamagedModel, UnknownModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganpaint_engine.concepts import Concept
+
+FORMAT = 1
+CARD = "model.json"
+GENERATOR, ENCODER, CONCEPTS = (
+    "generator.safetensors",
+    "encoder.safetensors",
+    "concepts.safetensors",
+)
+_REQUIRED = ("format", "name", "version", "terms", "resolution", "concepts", "files")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model package whose card could be read: its folder and its card."""
+
+    path: Path
+    card: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.card["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.card["version"])
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's window, px."""
+        return int(self.card["resolution"])
+
+    @property
+    def concepts(self) -> list[str]:
+        return [str(c["name"]) for c in self.card["concepts"]]
+
+
+def read_card(folder: Path) -> ModelInfo:
+    """The package in ``folder``. Raises DamagedModel if its card cannot be understood."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedModel(f"The model card {folder / CARD} cannot be read: {error}.") from error
+    missing = [k for k in _REQUIRED if not isinstance(card, dict) or k not in card]
+    if missing:
+        raise DamagedModel(f"The model card {folder / CARD} lacks {', '.join(missing)}.")
+    if card["format"] != FORMAT:
+        raise DamagedModel(
+            f"{folder} is a model package of format {card['format']}; this engine reads {FORMAT}."
+        )
+    return ModelInfo(folder, card)
+
+
+def list_models() -> list[ModelInfo]:
+    """All readable packages: the person's own first, then the bundled ones; one of each name."""
+    found: dict[str, ModelInfo] = {}
+    for root in (paths.user_models_dir(), paths.bundled_models_dir()):
+        for card in sorted(root.glob(f"*/{CARD}")) if root.is_dir() else []:
+            try:
+                info = read_card(card.parent)
+            except DamagedModel:
+                continue
+            found.setdefault(info.name, info)
+    return list(found.values())
+
+
+def find_model(name: str | Path) -> ModelInfo:
+    """The package of that name, or in that folder. Raises UnknownModel, DamagedModel."""
+    text = str(name)
+    bare = text not in ("", ".", "..") and not any(c in text for c in "/\\\0")
+    if bare:
+        for root in (paths.user_models_dir(), paths.bundled_models_dir()):
+            if (root / text / CARD).is_file():
+                return read_card(root / text)
+        for info in list_models():
+            if info.name == text:
+                return info
+    if text and "\0" not in text and (Path(text) / CARD).is_file():
+        return read_card(Path(text))
+    known = ", ".join(m.name for m in list_models()) or "none"
+    raise UnknownModel(
+        f"There is no model {text!r}, and no model folder there. Installed models: {known}.",
+        model=text,
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(info: ModelInfo) -> None:
+    """Compare every file with its hash. Raises DamagedModel naming the first that differs."""
+    for name, digest in info.card["files"].items():
+        path = info.path / Path(name).name
+        if not path.is_file():
+            raise DamagedModel(f"The model {info.name} lacks its file {name}.", file=name)
+        if sha256(path) != digest:
+            raise DamagedModel(
+                f"The file {name} of model {info.name} is damaged or only half downloaded "
+                "(its hash differs from the card's). Install the model again.",
+                file=name,
+            )
+
+
+def load_tensors(info: ModelInfo, name: str) -> dict[str, Tensor]:
+    """The tensors of one file, as float32 (integers kept). Raises DamagedModel."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(info.path / name)
+    except (OSError, SafetensorError) as error:
+        raise DamagedModel(f"{info.path / name} cannot be read: {error}.", file=name) from error
+    return {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+
+
+def load_concepts(info: ModelInfo) -> dict[str, Concept]:
+    """The concepts of a package, by name, in the card's order. Raises DamagedModel."""
+    from ganpaint_engine.concepts import Concept
+
+    tensors = load_tensors(info, CONCEPTS)
+    try:
+        return {
+            name: Concept(
+                name, *(tensors[f"{name}.{k}"] for k in ("units", "rivals", "p", "variants"))
+            )
+            for name in info.concepts
+        }
+    except KeyError as error:
+        raise DamagedModel(f"Model {info.name} lacks the tensor {error}.", file=CONCEPTS) from error
+
+
+def save(
+    folder: Path,
+    card: dict[str, Any],
+    generator: dict[str, Tensor],
+    encoder: dict[str, Tensor],
+    concepts: dict[str, Concept],
+) -> ModelInfo:
+    """Write a package: weights as fp16, then the card with their hashes."""
+    import torch
+    from safetensors.torch import save_file
+
+    def half(t: Tensor) -> Tensor:
+        t = t.detach().cpu()
+        return (t.half() if t.is_floating_point() else t.to(torch.int32)).contiguous()
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{c.name}.{k}": getattr(c, k)
+        for c in concepts.values()
+        for k in ("units", "rivals", "p", "variants")
+    }
+    contents = {GENERATOR: generator, ENCODER: encoder, CONCEPTS: tensors}
+    for name, content in contents.items():
+        save_file({k: half(v) for k, v in content.items()}, folder / name)
+    card = {"format": FORMAT, **card, "files": {n: sha256(folder / n) for n in contents}}
+    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    return read_card(folder)

@@ -1,0 +1,118 @@
+"""Paste-back: what the window shows, into the photo at its own resolution.
+
+With X the photo's pixels, y the window before and y_e after the edit (both scaled up):
+
+    patch = up(y_e) + (1 - I) · (X - up(y)) + I · grain
+
+I, the influence, is 1 where the edit changed the window's picture and 0 where it left it alone; so
+where nothing changed the patch is X itself, with all its detail, and new content carries the
+photo's grain. The patch is laid over the photo with an alpha that is 0 away from the stroke: there
+the photo's pixels stay bit-identical.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from ganpaint_engine.encoder import GRID
+from ganpaint_engine.window import Box, Window, bounds, crop, to_array
+
+MAX_GRAIN = 8.0
+"""Strongest grain laid on new content, standard deviation in levels of 255."""
+
+
+class Patch(NamedTuple):
+    """New pixels: h×w×4 uint8, straight alpha, and where their left top corner lies, photo px."""
+
+    rgba: np.ndarray
+    x: int
+    y: int
+
+
+def feather(stroke: np.ndarray, cell: float) -> np.ndarray:
+    """The patch's alpha: the stroke grown by a third of a cell and faded over another.
+
+    ``stroke`` S×S float32 in [0, 1], ``cell`` the side of a grid cell in photo px. Soft values are
+    kept: a half-selected pixel is half changed.
+    """
+    reach = max(round(cell / 3), 1)
+    # Work on a small picture when cells are large: the feather is smooth at the cell's scale.
+    scale = min(1.0, 24 / reach)
+    side = stroke.shape[0]
+    small = cv2.resize(stroke, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    r = max(round(reach * scale), 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1))
+    grown = cv2.GaussianBlur(cv2.dilate(small, kernel), (0, 0), r * 0.6)
+    alpha = cv2.resize(grown, (side, side), interpolation=cv2.INTER_LINEAR)
+    ramp = np.clip((alpha - 0.06) / 0.88, 0, 1)
+    return np.maximum(ramp, stroke)
+
+
+def influence(y: np.ndarray, y_e: np.ndarray, cell: float) -> np.ndarray:
+    """I: S×S in [0, 1] from the change between two S×S×3 pictures in [0, 255]."""
+    change = np.abs(y_e - y).max(2)
+    change = cv2.GaussianBlur(change, (0, 0), max(cell / 6, 0.5))
+    ramp = np.clip((change - 4) / 20, 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def grain(photo: np.ndarray, y: np.ndarray, alpha: np.ndarray, seed: int) -> np.ndarray:
+    """Noise, S×S×1, as strong as the finest detail of the photo around the stroke.
+
+    Only what is finer than 2 px counts, and its median, so that edges of objects do not.
+    """
+    fine = photo - cv2.GaussianBlur(photo, (0, 0), 1.0)
+    ring = (alpha > 0) & (alpha < 0.9)
+    values = np.abs(fine[ring if ring.any() else alpha == 0])
+    sigma = min(1.5 * float(np.median(values)), MAX_GRAIN) if values.size else 0.0
+    noise = np.random.default_rng(seed).standard_normal((*alpha.shape, 1), dtype=np.float32)
+    return noise * sigma
+
+
+def paste(
+    rgb: np.ndarray, stroke: np.ndarray, window: Window, y: Tensor, y_e: Tensor, seed: int
+) -> Patch:
+    """The patch for an edit.
+
+    rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
+    and after, 1×3×R×R in [-1, 1].
+    """
+    side, cell = window.side, window.side / GRID
+    photo = crop(rgb, window).astype(np.float32)
+    before, after = to_array(y, side), to_array(y_e, side)
+    alpha = feather(crop(stroke, window, fill="zero"), cell)
+    strength = influence(before, after, cell)[..., None]
+    content = after + (1 - strength) * (photo - before)
+    content += strength * grain(photo, before, alpha, seed)
+    rgba = np.dstack([content, alpha * 255])
+    rgba = np.clip(np.rint(rgba), 0, 255).astype(np.uint8)
+    return _trim(rgba, window, rgb.shape[1], rgb.shape[0])
+
+
+def _trim(rgba: np.ndarray, window: Window, width: int, height: int) -> Patch:
+    """Cut a window's S×S×4 to what is inside the photo and not wholly transparent."""
+    x0, y0 = max(-window.x, 0), max(-window.y, 0)
+    x1, y1 = min(width - window.x, window.side), min(height - window.y, window.side)
+    rgba = rgba[y0:y1, x0:x1]
+    box = bounds(rgba[..., 3]) if rgba[..., 3].any() else Box(0, 0, 1, 1)
+    cut = np.ascontiguousarray(rgba[box.y0 : box.y1, box.x0 : box.x1])
+    return Patch(cut, window.x + x0 + box.x0, window.y + y0 + box.y0)
+
+
+def lay_over(rgb: np.ndarray, alpha: np.ndarray | None, patch: Patch) -> np.ndarray:
+    """The photo (H×W×3, with H×W alpha or None) with the patch over it: H×W×3 or 4 uint8."""
+    height, width = patch.rgba.shape[:2]
+    rows, columns = slice(patch.y, patch.y + height), slice(patch.x, patch.x + width)
+    out = rgb.copy()
+    a = patch.rgba[..., 3:].astype(np.uint32)
+    mixed = patch.rgba[..., :3] * a + out[rows, columns] * (255 - a)
+    out[rows, columns] = ((mixed + 127) // 255).astype(np.uint8)
+    if alpha is None:
+        return out
+    opacity = alpha.copy()
+    opacity[rows, columns] = np.maximum(opacity[rows, columns], patch.rgba[..., 3])
+    return np.dstack([out, opacity])

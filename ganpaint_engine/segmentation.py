@@ -1,0 +1,70 @@
+"""Small segmenters: one ranks units in dissection, a differently built one judges edits.
+
+Both take N×3×R×R in [-1, 1] and return logits N×K×R×R over ``CLASSES``.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASSES = (
+    "sky", "grass", "tree", "wall", "roof", "dome", "door", "window", "path", "hill", "bush",
+)  # fmt: skip
+
+
+def _conv(c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    conv = nn.Conv2d(c_in, c_out, 3, stride, padding=dilation, dilation=dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
+
+
+class UNetSegmenter(nn.Module):
+    """A U-Net with three halvings: the segmenter that dissection and training see."""
+
+    def __init__(self, width: int = 16, classes: int = len(CLASSES)) -> None:
+        super().__init__()
+        w = [width, 2 * width, 4 * width, 4 * width]
+        self.enter = _conv(3, w[0])
+        self.down = nn.ModuleList(_conv(a, b, stride=2) for a, b in itertools.pairwise(w))
+        self.middle = _conv(w[3], w[3], dilation=2)
+        self.up = nn.ModuleList(
+            _conv(w[i + 1] + w[i], w[i]) if i else _conv(w[1] + w[0], w[0]) for i in (2, 1, 0)
+        )
+        self.out = nn.Conv2d(w[0], classes, 1)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The featuremaps at R, R/2, R/4 and R/8: also what the perceptual loss compares."""
+        x = self.enter(x)
+        maps = [x]
+        for block in self.down:
+            x = block(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        *skips, x = self.features(x)
+        x = self.middle(x)
+        for block, skip in zip(self.up, reversed(skips), strict=True):
+            x = block(torch.cat([F.interpolate(x, size=skip.shape[-2:]), skip], dim=1))
+        logits: Tensor = self.out(x)
+        return logits
+
+
+class DilatedSegmenter(nn.Module):
+    """The judge: no skips and no U, dilated convolutions at a quarter of the size."""
+
+    def __init__(self, width: int = 64, classes: int = len(CLASSES)) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(_conv(3, width // 2, stride=2), _conv(width // 2, width))
+        self.body = nn.ModuleList(_conv(width, width, dilation=d) for d in (1, 2, 4, 8, 1))
+        self.out = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[-2:]
+        x = self.enter(x)
+        for block in self.body:
+            x = x + block(x)
+        return F.interpolate(self.out(x), size=size, mode="bilinear", align_corners=False)

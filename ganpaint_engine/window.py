@@ -1,0 +1,186 @@
+"""Photo and model window: the only place that knows about sizes and colour.
+
+Three coordinate spaces: *photo* px; *window* px, the model's R×R picture; and the *grid*, the edit
+layer's 8×8 cells. Pictures are sRGB throughout: the model was trained on sRGB values.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine.encoder import GRID
+from ganpaint_engine.errors import (
+    BadRequest,
+    EmptyMask,
+    MaskSizeMismatch,
+    PhotoTooLarge,
+    PhotoTooSmall,
+)
+
+MIN_SIDE_PX = 64
+MAX_PIXELS = 100_000_000
+CONTEXT = 2.5
+"""How many times the stroke's longer side the window is wide: what is around decides the look."""
+
+
+class Window(NamedTuple):
+    """A square of the photo: left, top and side in photo px. It always lies inside the photo's
+    reflection-padded plane; only photos narrower than their window need the padding."""
+
+    x: int
+    y: int
+    side: int
+
+
+class Box(NamedTuple):
+    """A rectangle in photo px: left and top, and the first column and row beyond."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """A PIL image or H×W×3|4 uint8 array to RGB (H×W×3 uint8) and alpha (H×W uint8, or None).
+
+    Transparent pixels take the mean colour of the opaque ones, so that they do not mislead E.
+    Raises BadRequest, PhotoTooSmall, PhotoTooLarge.
+    """
+    width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
+    check_size(width, height)
+    if isinstance(image, Image.Image):
+        transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+        array = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+    else:
+        array = image
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (3, 4):
+        raise BadRequest("A photo is a PIL image or an array of HxWx3 or HxWx4, uint8.")
+    rgb = np.ascontiguousarray(array[..., :3])
+    if array.shape[2] == 3 or array[..., 3].min() == 255:
+        return rgb, None
+    alpha = np.ascontiguousarray(array[..., 3])
+    weight = alpha[..., None] / np.float32(255)
+    mean = (rgb * weight).sum((0, 1)) / max(float(weight.sum()), 1.0)
+    return (rgb * weight + mean * (1 - weight) + 0.5).astype(np.uint8), alpha
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises PhotoTooSmall under 64 px a side, PhotoTooLarge over 100 megapixels."""
+    if min(width, height) < MIN_SIDE_PX:
+        raise PhotoTooSmall(
+            f"The photo is {width}x{height} px; the engine needs at least {MIN_SIDE_PX} px a side."
+        )
+    if width * height > MAX_PIXELS:
+        raise PhotoTooLarge(
+            f"The photo has {width * height / 1e6:.0f} megapixels; the limit is "
+            f"{MAX_PIXELS // 1_000_000}. Crop or scale it first."
+        )
+
+
+def as_mask(mask: Image.Image | np.ndarray, width: int, height: int) -> np.ndarray:
+    """A PIL "L" image or H×W array to H×W float32 in [0, 1]; soft values are kept.
+
+    uint8 counts 0..255, bool and floats 0..1. Raises MaskSizeMismatch, EmptyMask, BadRequest.
+    """
+    if isinstance(mask, Image.Image):
+        array = np.asarray(mask.convert("L"))
+    else:
+        array = np.asarray(mask)
+        if array.ndim != 2:
+            raise BadRequest(f"A mask is an array of HxW, not of {array.ndim} dimensions.")
+    if array.shape != (height, width):
+        raise MaskSizeMismatch(
+            f"The mask is {array.shape[1]}x{array.shape[0]} px, the photo {width}x{height}.",
+        )
+    if array.dtype == np.uint8:
+        soft = array.astype(np.float32) / 255
+    elif array.dtype.kind in "bf":
+        soft = np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1)
+    else:
+        raise BadRequest(f"A mask is of uint8, bool or float, not {array.dtype}.")
+    if soft.max() <= 1 / 510:
+        raise EmptyMask("Nothing is selected: paint or select the region to edit first.")
+    return soft
+
+
+def bounds(mask: np.ndarray) -> Box:
+    """The box of the mask's non-zero pixels (H×W, not empty)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def whole_window(width: int, height: int) -> Window:
+    """The largest centred square of a photo."""
+    side = min(width, height)
+    return Window((width - side) // 2, (height - side) // 2, side)
+
+
+def window_for(box: Box, width: int, height: int, resolution: int) -> Window:
+    """The window for a stroke: CONTEXT times its longer side, no smaller than the model's own
+    resolution, no larger than the photo's shorter side unless the stroke is longer than that.
+
+    Positions are rounded to an eighth of the side, so that strokes close by share a window.
+    """
+    longer = max(box.x1 - box.x0, box.y1 - box.y0)
+    shorter = min(width, height)
+    side = max(min(round(CONTEXT * longer), shorter), min(resolution, shorter))
+    if side > 0.6 * shorter:
+        side = shorter
+    side = max(side, longer)
+    step = max(side // GRID, 1)
+
+    def place(low: int, high: int, size: int) -> int:
+        if side >= size:
+            return (size - side) // 2
+        start = round(((low + high) / 2 - side / 2) / step) * step
+        start = min(max(start, high - side), low)
+        return min(max(start, 0), size - side)
+
+    return Window(place(box.x0, box.x1, width), place(box.y0, box.y1, height), side)
+
+
+def crop(array: np.ndarray, window: Window, fill: str = "reflect") -> np.ndarray:
+    """The window's pixels, side×side(×3); beyond the photo they are reflected, or 0."""
+    height, width = array.shape[:2]
+    x0, y0 = max(window.x, 0), max(window.y, 0)
+    x1, y1 = min(window.x + window.side, width), min(window.y + window.side, height)
+    inside = array[y0:y1, x0:x1]
+    if inside.shape[:2] == (window.side, window.side):
+        return inside
+    border = cv2.BORDER_REFLECT_101 if fill == "reflect" else cv2.BORDER_CONSTANT
+    left, top = x0 - window.x, y0 - window.y
+    right, bottom = window.side - left - (x1 - x0), window.side - top - (y1 - y0)
+    return cv2.copyMakeBorder(inside, top, bottom, left, right, border, value=0)
+
+
+def resize(array: np.ndarray, side: int) -> np.ndarray:
+    """A square picture to side×side: averaging when shrinking, bicubic when growing."""
+    shrink = side < array.shape[0]
+    return cv2.resize(
+        array, (side, side), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+    )
+
+
+def to_tensor(rgb: np.ndarray, resolution: int) -> Tensor:
+    """x: S×S×3 uint8 to 1×3×R×R in [-1, 1]."""
+    small = resize(rgb.astype(np.float32), resolution)
+    return torch.from_numpy(small).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def to_array(x: Tensor, side: int) -> np.ndarray:
+    """1×3×R×R in [-1, 1] to side×side×3 float32 in [0, 255] (not clipped)."""
+    small = x.detach().float().cpu()[0].permute(1, 2, 0).numpy()
+    return resize((small + 1) * np.float32(127.5), side)
+
+
+def stroke_on_grid(mask: Tensor) -> Tensor:
+    """U: mask_e (1×1×R×R) to the 8×8 grid by adaptive max-pooling: any touched cell is on."""
+    return F.adaptive_max_pool2d(mask, GRID)

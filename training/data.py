@@ -1,0 +1,106 @@
+"""Training pictures: rendered scenes and their label maps, packed once and kept in memory.
+
+    python -m training.data SCENES --out scenes128.npz --resolution 128
+
+``SCENES`` holds ``pictures/*.webp|png`` (sRGB) and ``labels/*.png`` (one byte a pixel, an index
+into ``segmentation.CLASSES``). Every twentieth scene is held out: never trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine.segmentation import CLASSES
+
+HELD_OUT_EVERY = 20
+
+
+def pack(folder: Path, out: Path, resolution: int) -> int:
+    """Shrink all scenes of ``folder`` to ``resolution`` px and write them to ``out``."""
+    labels = sorted((folder / "labels").glob("*.png"))
+    pictures, maps = [], []
+    for path in labels:
+        picture = next((folder / "pictures").glob(path.stem + ".*"))
+        rgb = Image.open(picture).convert("RGB").resize((resolution,) * 2, Image.Resampling.BOX)
+        label = Image.open(path).resize((resolution,) * 2, Image.Resampling.NEAREST)
+        pictures.append(np.asarray(rgb))
+        maps.append(np.asarray(label))
+    np.savez(out, pictures=np.stack(pictures), labels=np.stack(maps))
+    return len(labels)
+
+
+@dataclass
+class Scenes:
+    """Pictures N×3×R×R uint8 and labels N×R×R uint8."""
+
+    pictures: Tensor
+    labels: Tensor
+
+    @classmethod
+    def load(cls, path: Path, resolution: int, held_out: bool) -> Scenes:
+        """One side of the split, at ``resolution`` (at most that of the file)."""
+        packed = np.load(path)
+        pictures, labels = packed["pictures"], packed["labels"]
+        keep = (np.arange(len(labels)) % HELD_OUT_EVERY == 0) == held_out
+        pictures, labels = pictures[keep], labels[keep]
+        step = pictures.shape[1] // resolution
+        n = len(labels)
+        small = pictures.reshape(n, resolution, step, resolution, step, 3).mean((2, 4)) + 0.5
+        rgb = torch.from_numpy(small.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
+        maps = torch.from_numpy(labels[:, step // 2 :: step, step // 2 :: step].copy())
+        return cls(rgb, maps.clamp(max=len(CLASSES) - 1))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, size: int, rng: torch.Generator, augment: bool = True) -> tuple[Tensor, Tensor]:
+        """``size`` random scenes: pictures in [-1, 1] and labels (int64), augmented alike."""
+        pick = torch.randint(len(self), (size,), generator=rng)
+        x = self.pictures[pick].float() / 127.5 - 1
+        y = self.labels[pick].long()
+        return _augment(x, y, rng) if augment else (x, y)
+
+
+def _augment(x: Tensor, y: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Flip, zoom up to 1.35, and vary brightness, contrast, saturation and colour balance."""
+    n = len(x)
+
+    def rand(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(n, *(shape or (1,)), generator=rng) * (high - low) + low
+
+    zoom = rand(0.74, 1.0).squeeze(1)
+    flip = (rand(0, 1) < 0.5).float().squeeze(1) * -2 + 1
+    shift = rand(-1, 1, 2) * (1 - zoom)[:, None]
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = zoom * flip, zoom
+    theta[:, :, 2] = shift
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    maps = F.grid_sample(
+        y[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    gray = x.mean(1, keepdim=True)
+    x = gray + (x - gray) * rand(0.7, 1.25, 1, 1, 1)
+    x = x * rand(0.8, 1.2, 1, 1, 1) + rand(-0.15, 0.15, 1, 1, 1) + rand(-0.07, 0.07, 3, 1, 1)
+    return x.clamp(-1, 1), maps[:, 0].long()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resolution", type=int, default=128)
+    args = parser.parse_args()
+    print(f"{pack(args.folder, args.out, args.resolution)} scenes packed into {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Sheets of pictures, to look at while training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganpaint_engine import concepts
+from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.generator import Generator
+from training.data import Scenes
+from training.edits import Statistics, cell_shares
+
+
+def to_uint8(x: Tensor) -> np.ndarray:
+    """N×3×H×W in [-1, 1] to N×H×W×3 uint8."""
+    x = x.detach().float().cpu().permute(0, 2, 3, 1)
+    return ((x + 1) * 127.5 + 0.5).clamp(0, 255).to(torch.uint8).numpy()
+
+
+def write_grid(columns: list[Tensor], path: Path, scale: int = 2) -> None:
+    """Pictures side by side: one column for each of ``columns`` (N×3×R×R)."""
+    strips = [np.concatenate(list(to_uint8(c)), axis=0) for c in columns]
+    grid = Image.fromarray(np.concatenate(strips, axis=1))
+    size = (grid.width * scale, grid.height * scale)
+    grid.resize(size, Image.Resampling.NEAREST).save(path)
+
+
+@torch.no_grad()
+def write_sheet(
+    generator: Generator,
+    encoder: Encoder,
+    statistics: Statistics,
+    held: Scenes,
+    path: Path,
+    rows: int = 8,
+) -> None:
+    """Columns: picture, reconstruction, tree, dome, door added, tree removed, sample."""
+    device = statistics.p.device
+    x = (held.pictures[3 : 3 + rows].float() / 127.5 - 1).to(device)
+    shares = cell_shares(held.labels[3 : 3 + rows].long()).to(device)
+    r = encoder(x)
+    columns = [x, generator.head(r)]
+    for name, (x0, y0, x1, y1) in (
+        ("tree", (5, 3, 8, 7)),
+        ("dome", (2, 0, 5, 3)),
+        ("door", (3, 5, 5, 7)),
+    ):
+        stroke = torch.zeros(rows, 1, 8, 8, device=device)
+        stroke[:, :, y0:y1, x0:x1] = 1
+        columns.append(generator.head(concepts.add(r, stroke, statistics.concept(name))))
+    trees = (shares[:, 2:3] > 0.05).float()
+    columns.append(generator.head(concepts.remove(r, trees, statistics.concept("tree"))))
+    columns.append(generator(torch.randn(rows, generator.channels[0], device=device)))
+    write_grid(columns, path)
