@@ -1,0 +1,264 @@
+"""The Python client of a running engine, on pyzmq. Never imports torch.
+
+with Client.connect() as client:
+    job = client.submit(image, mask, concept="tree", operation="add")
+    for event in client.events(job):
+        ...
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from ganpaint_engine import errors, paths
+from ganpaint_engine.service import protocol, security
+
+_FATAL: dict[int, errors.GanpaintError] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: errors.WrongToken("The engine does not accept this token."),
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: errors.EngineUnreachable("Whoever answered is no engine."),
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: errors.EngineUnreachable("The engine hung up."),
+    zmq.EVENT_DISCONNECTED: errors.EngineUnreachable("The connection to the engine was lost."),
+    zmq.EVENT_CLOSED: errors.EngineUnreachable("No engine listens there."),
+}
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """News of a job. ``type``: queued (position), progress (fraction, stage) or result.
+
+    A result has the layer's ``name``, ``patch`` (H×W×4 uint8, sRGB, straight alpha), its ``offset``
+    (x, y in the photo's pixels) and ``report``.
+    """
+
+    type: str
+    job_id: str
+    position: int = 0
+    fraction: float = 0.0
+    stage: str = ""
+    name: str = ""
+    patch: np.ndarray | None = None
+    offset: tuple[int, int] = (0, 0)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+class Client:
+    """A connection to an engine. Not for use by several threads at once."""
+
+    def __init__(self, endpoint: str, token: str, name: str, timeout: float) -> None:
+        """Connects; see connect() for what is raised."""
+        self._timeout = timeout
+        self._inbox: dict[str, deque[tuple[dict[str, Any], list[bytes]]]] = {}
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.SNDHWM, 100),
+            (zmq.RCVHWM, 1000),
+            (zmq.RECONNECT_IVL, -1),  # the engine would not know us again
+            (zmq.MAXMSGSIZE, protocol.MAX_FRAME),
+            (zmq.HANDSHAKE_IVL, int(timeout * 1000)),
+            (zmq.PLAIN_USERNAME, security.USERNAME),
+            (zmq.PLAIN_PASSWORD, security.password(token)),
+        ):
+            self._socket.setsockopt(option, value)
+        self._monitor = self._socket.get_monitor_socket()
+        self._monitor.linger = 0
+        try:
+            self._socket.connect(endpoint)
+            self.welcome = self._greet(token, name)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def connect(
+        cls, runtime_file: Path | None = None, *, name: str = "python", timeout: float = 10.0
+    ) -> Self:
+        """Connect to the engine of ``runtime_file``, by default this user's.
+
+        Raises EngineUnreachable (none runs, or none answers within ``timeout`` seconds),
+        WrongToken, ProtocolMismatch.
+        """
+        runtime = security.read_runtime(runtime_file or paths.runtime_file())
+        if runtime is None or not security.alive(runtime.pid):
+            raise errors.EngineUnreachable("No engine is running.")
+        return cls(runtime.endpoint, runtime.token, name, timeout)
+
+    def submit(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        concept: str,
+        operation: str,
+        strength: float = 1.0,
+        seed: int = 0,
+        quality: str = "final",
+        model: str | None = None,
+        job_id: str | None = None,
+    ) -> str:
+        """Ask for an edit; returns the job's id at once.
+
+        ``image``: H×W×3|4 uint8 sRGB, straight alpha. ``mask``: H×W uint8, soft values kept.
+        Raises BadRequest for other arrays, PhotoTooLarge, MaskSizeMismatch.
+        """
+        if image.ndim != 3 or mask.ndim != 2 or {image.dtype, mask.dtype} != {np.dtype(np.uint8)}:
+            raise errors.BadRequest("The photo is H×W×3 or 4, the mask H×W, both of uint8.")
+        height, width, channels = image.shape
+        job_id = job_id or uuid.uuid4().hex
+        params = {
+            "concept": concept,
+            "operation": operation,
+            "strength": strength,
+            "seed": seed,
+            "quality": quality,
+            "model": model,
+        }
+        header = {
+            "type": "SUBMIT",
+            "job_id": job_id,
+            "op": "edit",
+            "params": params,
+            "image": {"width": width, "height": height, "channels": channels, "dtype": "uint8"},
+            "mask": {"width": mask.shape[1], "height": mask.shape[0], "dtype": "uint8"},
+        }
+        frames = [image.tobytes(), mask.tobytes()]
+        protocol.check_pictures(protocol.check(header), frames)
+        self._inbox[job_id] = deque()
+        self._send(header, frames)
+        return job_id
+
+    def events(self, job_id: str, timeout: float | None = None) -> Iterator[JobEvent]:
+        """The job's events as they come; ends after the result.
+
+        ``timeout``: seconds without any news after which EngineUnreachable is raised. Raises the
+        error of a failed job, Cancelled for a cancelled one, BadRequest for an unknown id.
+        """
+        if job_id not in self._inbox:
+            raise errors.BadRequest(f"There is no job {job_id!r}.")
+        while True:
+            while not self._inbox[job_id]:
+                self._keep(*self._receive(timeout))
+            header, frames = self._inbox[job_id].popleft()
+            if header["type"] in ("RESULT", "FAILED", "CANCELLED"):
+                del self._inbox[job_id]
+            yield _event(header, frames)
+            if header["type"] == "RESULT":
+                return
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the job; its events then end with Cancelled, or with a result that was faster."""
+        self._send({"type": "CANCEL", "job_id": job_id})
+
+    def status(self) -> dict[str, Any]:
+        """What the engine does: the fields of STATUS_REPLY."""
+        return self._ask({"type": "STATUS"}, "STATUS_REPLY")
+
+    def shutdown(self) -> None:
+        """End the engine; live jobs are cancelled."""
+        self._ask({"type": "SHUTDOWN"}, "GOODBYE")
+
+    def close(self) -> None:
+        """Leave. The engine cancels what this client still had running."""
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _greet(self, token: str, name: str) -> dict[str, Any]:
+        nonce = os.urandom(32)
+        hello = {"type": "HELLO", "protocol": protocol.VERSION, "client": name, "nonce": nonce}
+        welcome = self._ask(hello, "WELCOME")
+        if not security.same(welcome["proof"], security.proof(token, nonce)):
+            raise errors.WrongToken("Who answered is not the engine that was started.")
+        protocol.check_version(welcome["protocol"])
+        return welcome
+
+    def _ask(self, header: dict[str, Any], reply: str) -> dict[str, Any]:
+        """Send, and wait for the message of type ``reply``; what comes before is kept."""
+        self._send(header)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            answer, frames = self._receive(max(0.0, deadline - time.monotonic()))
+            if answer["type"] == reply:
+                return answer
+            self._keep(answer, frames)
+
+    def _keep(self, header: dict[str, Any], frames: list[bytes]) -> None:
+        if header["type"] == "ERROR":
+            raise errors.from_code(header["code"], header["message"])
+        if header.get("job_id") in self._inbox:
+            self._inbox[header["job_id"]].append((header, frames))
+
+    def _send(self, header: dict[str, Any], frames: list[bytes] | None = None) -> None:
+        try:
+            self._socket.send_multipart([protocol.pack(header), *(frames or [])], zmq.NOBLOCK)
+        except zmq.Again:
+            raise errors.EngineUnreachable("The engine does not take messages.") from None
+
+    def _receive(self, timeout: float | None) -> tuple[dict[str, Any], list[bytes]]:
+        """The next message; also looks after the connection, which zmq alone keeps quiet about."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._monitor, zmq.POLLIN)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            wait = None if left is None else int(left * 1000) + 1
+            ready = dict(poller.poll(wait))
+            if self._socket in ready:  # first: the last words before a disconnection count
+                packed, *frames = self._socket.recv_multipart()
+                header = protocol.unpack(packed)
+                return {**header, **protocol.check(header)}, frames
+            if self._monitor in ready:
+                event = recv_monitor_message(self._monitor)["event"]
+                if event in _FATAL:
+                    raise errors.from_code(_FATAL[event].code, _FATAL[event].message)
+            elif not ready:
+                raise errors.EngineUnreachable("The engine does not answer.")
+
+
+def _event(header: dict[str, Any], frames: list[bytes]) -> JobEvent:
+    """The event of a job's message. Raises the error of FAILED, Cancelled for CANCELLED."""
+    kind, job_id = header["type"], header["job_id"]
+    if kind == "FAILED":
+        raise errors.from_code(header["code"], header["message"], header["detail"])
+    if kind == "CANCELLED":
+        raise errors.Cancelled
+    if kind == "QUEUED":
+        return JobEvent("queued", job_id, position=header["position"])
+    if kind == "PROGRESS":
+        return JobEvent("progress", job_id, fraction=header["fraction"], stage=header["stage"])
+    shape = (header["patch"]["height"], header["patch"]["width"], 4)
+    return JobEvent(
+        "result",
+        job_id,
+        fraction=1.0,
+        name=header["name"],
+        patch=np.frombuffer(frames[0], np.uint8).reshape(shape),
+        offset=tuple(header["offset"]),
+        report=header["report"],
+    )

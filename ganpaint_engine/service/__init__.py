@@ -1,0 +1,1 @@
+"""The engine as a local service: protocol, server, jobs, security, life of the process."""

@@ -1,0 +1,131 @@
+"""The engine's real work: the op "edit", done with the Python API.
+
+Keeps the models and the photos used last, so that a second edit of a photo starts at once. All of
+it runs in the worker thread; torch is imported there and nowhere else in the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganpaint_engine.errors import EmptyMask
+from ganpaint_engine.model_package import list_models
+from ganpaint_engine.service.jobs import Job, Progress, Result
+from ganpaint_engine.service.server import Work
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import PhotoSession, Prior
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "churches"
+_PRIORS_KEPT = 2
+_PHOTOS_KEPT = 4
+_PIXELS_KEPT = 150_000_000  # of all kept photos; the last one always stays
+_OPEN_SHARE = 0.5  # of the progress bar, where the photo has to be opened first
+
+
+class Edits:
+    """Loaded models and open photos, least recently used first."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._priors: OrderedDict[str, Prior] = OrderedDict()
+        self._photos: OrderedDict[bytes, PhotoSession] = OrderedDict()
+
+    def about(self) -> dict[str, Any]:
+        """WELCOME's device, default_model and models. Called by the I/O thread; cheap."""
+        models = [
+            {
+                "name": info.name,
+                "version": info.version,
+                "resolution": info.resolution,
+                "concepts": info.concepts,
+            }
+            for info in list_models()
+        ]
+        names = [model["name"] for model in models]
+        default = DEFAULT_MODEL if DEFAULT_MODEL in names else next(iter(names), None)
+        return {"device": self._device, "default_model": default, "models": models}
+
+    def warm_up(self) -> None:
+        """Load the default model, so that the first edit need not wait for it."""
+        default = self.about()["default_model"]
+        if default is not None:
+            self._prior(default)
+
+    def edit(self, job: Job, progress: Progress) -> Result:
+        """The handler of "edit". Raises what load_model, open and edit raise."""
+        params = job.request["params"]
+        height, width = job.request["image"]["height"], job.request["image"]["width"]
+        mask = np.frombuffer(job.frames[1], np.uint8).reshape(height, width)
+        if not mask.any():
+            raise EmptyMask("Nothing is selected: the mask is empty.")
+        name = params["model"] or self.about()["default_model"] or DEFAULT_MODEL
+        progress(0.0, "loading the model")
+        prior = self._prior(name)
+        prior.concept(params["concept"])  # an unknown one is told before the photo is opened
+        photo, is_new = self._photo(prior, job, progress)
+        start = _OPEN_SHARE if is_new else 0.0
+        edit = photo.edit(
+            mask,
+            **{params["operation"]: params["concept"]},
+            strength=params["strength"],
+            seed=params["seed"],
+            quality=params["quality"],
+            on_step=lambda fraction, stage: progress(start + (1 - start) * fraction, stage),
+        )
+        width, height = edit.patch.size
+        fields = {
+            "name": edit.name,
+            "offset": list(edit.offset),
+            "patch": {"width": width, "height": height, "channels": 4, "dtype": "uint8"},
+            "report": edit.report,
+        }
+        return Result(fields, [edit.patch.convert("RGBA").tobytes()])
+
+    def _prior(self, name: str) -> Prior:
+        if name not in self._priors:
+            import ganpaint_engine as gp
+
+            self._priors[name] = prior = gp.load_model(name, device=self._device)
+            self._device = str(prior.device)
+            log.info("Model %s %s on %s", prior.name, prior.version, self._device)
+        self._priors.move_to_end(name)
+        while len(self._priors) > _PRIORS_KEPT:
+            self._priors.popitem(last=False)
+        return self._priors[name]
+
+    def _photo(self, prior: Prior, job: Job, progress: Progress) -> tuple[PhotoSession, bool]:
+        """The open photo of the job, and whether it had to be opened."""
+        image = job.request["image"]
+        shape = (image["height"], image["width"], image["channels"])
+        digest = hashlib.blake2b(job.frames[0])
+        digest.update(repr((prior.name, prior.version, shape)).encode())
+        key = digest.digest()
+        is_new = key not in self._photos
+        if is_new:
+            pixels = np.frombuffer(job.frames[0], np.uint8).reshape(shape)
+            self._photos[key] = prior.open(
+                pixels, on_step=lambda fraction, stage: progress(_OPEN_SHARE * fraction, stage)
+            )
+        self._photos.move_to_end(key)
+        while len(self._photos) > 1 and (
+            len(self._photos) > _PHOTOS_KEPT or self._pixels() > _PIXELS_KEPT
+        ):
+            self._photos.popitem(last=False)
+        return self._photos[key], is_new
+
+    def _pixels(self) -> int:
+        return sum(photo.size[0] * photo.size[1] for photo in self._photos.values())
+
+
+def edit_work(device: str) -> Work:
+    """What `ganpaint serve` does, computing on ``device`` ("auto", "cpu", "cuda", …)."""
+    edits = Edits(device)
+    return Work({"edit": edits.edit}, edits.about, edits.warm_up)

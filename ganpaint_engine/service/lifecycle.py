@@ -1,0 +1,203 @@
+"""The engine as a process: start in the foreground or detached, one at a time, and its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from ganpaint_engine import __version__, paths
+from ganpaint_engine.client import Client
+from ganpaint_engine.errors import EngineUnreachable
+from ganpaint_engine.service import protocol, security
+from ganpaint_engine.service.edits import edit_work
+from ganpaint_engine.service.server import Server, Work
+
+_MODULE = "ganpaint_engine.service.lifecycle"
+log = logging.getLogger(_MODULE)  # by name: in the engine's process __name__ is __main__
+
+DEFAULT_IDLE_MINUTES = 30.0
+_START_SECONDS = 120.0
+_STEP_ASIDE_SECONDS = 10.0
+_STOP_SECONDS = 15.0
+
+
+def log_file() -> Path:
+    """The engine's log; one older one lies beside it."""
+    return paths.runtime_dir() / "engine.log"
+
+
+def serve(
+    *,
+    detached: bool = False,
+    idle_minutes: float | None = None,
+    device: str = "auto",
+    make_work: Callable[[str], Work] | None = None,
+) -> int:
+    """Run the engine until it is stopped, or with ``detached`` return as soon as it is ready.
+
+    ``idle_minutes`` without work until it leaves, 0: never; None: the setting, else 30.
+    ``make_work`` gives the engine other work than edits. Returns a process exit code; when an
+    engine runs already, says so and returns 0.
+    """
+    minutes = idle_setting() if idle_minutes is None else idle_minutes
+    if detached:
+        return _start_detached(minutes, device)
+    lock = _lock()
+    if lock is None:
+        return 0
+    with lock:
+        clean = _serve_locked((make_work or edit_work)(device), minutes)
+    logging.shutdown()
+    if not clean:  # a worker deep inside a long computation would crash the interpreter's end
+        os._exit(0)
+    return 0
+
+
+def status() -> dict[str, Any] | None:
+    """STATUS_REPLY of the running engine, or None when none runs.
+
+    Raises WrongToken, ProtocolMismatch, or EngineUnreachable for one that does not answer.
+    """
+    if running() is None:
+        return None
+    with Client.connect(name="ganpaint status") as client:
+        return client.status()
+
+
+def stop() -> bool:
+    """End the running engine and wait for that; False when none was running. Raises as status."""
+    runtime = running()
+    if runtime is None:
+        return False
+    with Client.connect(name="ganpaint stop") as client:
+        client.shutdown()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while running() == runtime:
+        if time.monotonic() > deadline:
+            raise EngineUnreachable(f"The engine (process {runtime.pid}) does not end.")
+        time.sleep(0.05)
+    return True
+
+
+def running() -> security.Runtime | None:
+    """What the runtime file says, if its process lives."""
+    runtime = security.read_runtime(paths.runtime_file())
+    return runtime if runtime is not None and security.alive(runtime.pid) else None
+
+
+def idle_setting() -> float:
+    """``idle_minutes`` of the settings file, else the default."""
+    try:
+        value = json.loads(paths.settings_file().read_text(encoding="utf-8"))["idle_minutes"]
+        return max(0.0, float(value))
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_IDLE_MINUTES
+
+
+def _lock() -> filelock.BaseFileLock | None:
+    """The lock that only one engine can hold; None, with a message, when another one has it."""
+    folder = security.private_dir(paths.runtime_dir())
+    lock = filelock.FileLock(folder / "engine.lock")
+    deadline = time.monotonic() + _STEP_ASIDE_SECONDS
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            return lock
+        except filelock.Timeout:
+            # Held without a runtime file: an engine on its way up or out. Which, time will tell.
+            if running() is not None or time.monotonic() > deadline:
+                print("An engine is running already; this one steps aside.")
+                return None
+            time.sleep(0.1)
+
+
+def _serve_locked(work: Work, idle_minutes: float) -> bool:
+    """Serve with the lock held. Returns whether all threads have ended."""
+    _log_to_file()
+    token = security.new_token()
+    server = Server(work, token, __version__, idle_minutes * 60)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    runtime = security.Runtime(server.endpoint, token, os.getpid(), protocol.VERSION, time.time())
+    path = paths.runtime_file()
+    try:
+        security.write_runtime(path, runtime)
+        log.info("Engine %s, process %d, at %s", __version__, os.getpid(), server.endpoint)
+        print(f"The engine listens at {server.endpoint}.", flush=True)
+        server.run()
+    finally:
+        security.remove_runtime(path, token)
+    clean = server.end_worker()
+    log.info("Engine ended" if clean else "Engine ended in the middle of a computation")
+    return clean
+
+
+def _log_to_file() -> None:
+    handler = logging.handlers.RotatingFileHandler(
+        log_file(), maxBytes=1_000_000, backupCount=1, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("ganpaint_engine")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _start_detached(idle_minutes: float, device: str) -> int:
+    """Start an engine that outlives this process, and wait until it listens."""
+    if running() is not None:
+        print("An engine is running already.")
+        return 0
+    folder = security.private_dir(paths.runtime_dir())
+    command = [sys.executable, "-m", _MODULE]
+    command += ["--idle-minutes", str(idle_minutes), "--device", device]
+    options: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        options = {"creationflags": flags}
+    start_log = folder / "start.log"
+    with start_log.open("wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while running() is None:
+        code = child.poll()
+        if code is not None and running() is None:
+            lines = start_log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            print(lines[-1] if lines else f"The engine ended with code {code}.", file=sys.stderr)
+            return code or 1
+        if time.monotonic() > deadline:
+            print(f"The engine does not start; see {start_log}.", file=sys.stderr)
+            return 1
+        time.sleep(0.05)
+    child.returncode = child.poll() or 0  # it goes on by itself: Popen need not warn
+    print("The engine is ready.")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """What the detached process runs; ``ganpaint serve`` is the same for people."""
+    parser = argparse.ArgumentParser(prog="python -m ganpaint_engine.service.lifecycle")
+    parser.add_argument("--detached", action="store_true")
+    parser.add_argument("--idle-minutes", type=float)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args(arguments)
+    return serve(
+        detached=options.detached, idle_minutes=options.idle_minutes, device=options.device
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

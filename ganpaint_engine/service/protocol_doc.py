@@ -1,0 +1,109 @@
+"""The text of docs/protocol.md, made from the tables of protocol.py and errors.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ganpaint_engine import errors
+from ganpaint_engine.service import lifecycle, protocol
+from ganpaint_engine.service.protocol import Field, Message
+
+_HEAD = f"""\
+# The protocol, version {protocol.VERSION}
+
+<!-- Printed from the code: python -m ganpaint_engine.service.protocol > docs/protocol.md -->
+
+How a plug-in or a script talks to a running engine. Python has two clients for it:
+`ganpaint_engine.client` (pyzmq) and `plugins/bridge/ganpaint_bridge` (standard library alone).
+
+## Finding the engine
+
+A running engine writes `runtime.json` into its runtime folder (mode 0700; `ganpaint doctor` tells
+where; `$GANPAINT_HOME/runtime` where that is set). The file has mode 0600, appears in one step once
+the engine listens, and is removed when it leaves:
+
+    {{"endpoint": "tcp://127.0.0.1:PORT", "token": "64 hexadecimal digits", "pid": 1234,
+     "protocol": "{protocol.VERSION}", "started_at": seconds since the epoch}}
+
+The port is picked by the system. The file of an engine that crashed stays behind: a client looks
+whether process `pid` lives, and takes no file that another user owns or could read. The lock
+`engine.lock` beside it lets one engine run at a time; a second one steps aside. An engine leaves
+after {lifecycle.DEFAULT_IDLE_MINUTES:.0f} minutes without work (`idle_minutes` in the settings, 0: never).
+
+## Identification
+
+ZeroMQ ROUTER at the engine, DEALER at the client, mechanism PLAIN with user name `ganpaint`. The
+token itself is never sent. With `token` as its 32 bytes:
+
+- password = HMAC-SHA256(token, `password`), in hexadecimal;
+- `WELCOME.proof` = HMAC-SHA256(token, `proof:` + `HELLO.nonce`), 32 bytes.
+
+A client sends no picture before it has checked the proof. A stranger who listens on a port that an
+engine has left can learn the password of that engine that is no more, and cannot make the proof
+from it. A wrong password ends the handshake with PLAIN's ERROR, status 400 (libzmq 4.3 misspells
+the command as `^RROR`). The engine listens on 127.0.0.1 only and encrypts nothing.
+
+## Messages
+
+A message is one frame with a header, a msgpack map whose `type` is the message's, and the raw
+frames that this type has. Pixels are never inside msgpack. Unknown keys are ignored; keys with a
+default may be left out or nil. A client's header has at most {protocol.MAX_HEADER} bytes, one frame
+at most {protocol.MAX_FRAME}: libzmq closes the connection of a peer that announces more. A photo
+has at most {protocol.MAX_PIXELS} pixels, checked, as every size, before anything is made of it. At
+most {protocol.MAX_QUEUE} jobs wait or run, with at most {protocol.MAX_QUEUED_BYTES >> 20} MiB of
+pictures waiting; jobs run one after the other.
+
+    HELLO   -> WELCOME | ERROR
+    SUBMIT  -> QUEUED* -> PROGRESS* -> RESULT | FAILED | CANCELLED
+    CANCEL     STATUS -> STATUS_REPLY     SHUTDOWN -> GOODBYE
+
+`CANCEL` may come at any time and may come twice; it touches that job of that client. A client that
+goes, in whatever way, has its jobs cancelled: closing the connection is a cancel too. `FAILED`
+answers a `SUBMIT` that cannot be taken; where that is because a job of this id is alive
+(`bad_request`), the live one goes on. A message that is not about a job is answered by `ERROR`.
+After any of these the engine answers the next message.
+"""
+
+
+def render() -> str:
+    """The whole document."""
+    parts = [_HEAD]
+    parts += _section("From the client", protocol.CLIENT_MESSAGES)
+    parts += _section("From the engine", protocol.ENGINE_MESSAGES)
+    parts.append("\n## Codes\n\n| code | meaning |\n|---|---|\n")
+    for code, error in sorted(errors.BY_CODE.items()):
+        parts.append(f"| `{code}` | {(error.__doc__ or '').strip()} |\n")
+    return "".join(parts)
+
+
+def _section(title: str, messages: Iterable[Message]) -> Iterator[str]:
+    yield f"\n## {title}\n"
+    for message in messages:
+        yield f"\n### {message.type}\n\n{message.meaning}\n"
+        if message.fields:
+            yield "\n| key | type | meaning |\n|---|---|---|\n"
+            yield from _rows(message.fields, "")
+        for number, frame in enumerate(message.frames, 1):
+            yield f"\nFrame {number}: {frame}.\n"
+
+
+def _rows(fields: Iterable[Field], prefix: str) -> Iterator[str]:
+    for field in fields:
+        yield f"| `{prefix}{field.name}` | {field.kind} | {field.meaning}{_bounds(field)} |\n"
+        yield from _rows(field.fields, f"{prefix}{field.name}.")
+
+
+def _bounds(field: Field) -> str:
+    notes = []
+    if field.choices:
+        notes.append(" or ".join(f"`{choice}`" for choice in field.choices))
+    if field.low is not None or field.high is not None:
+        low = "" if field.low is None else f"{field.low}"
+        high = "" if field.high is None else f"{field.high}"
+        unit = {"str": " characters", "bytes": " bytes"}.get(field.kind, "")
+        notes.append(f"{low}…{high}{unit}")
+    if not field.required and field.default not in (None, ""):
+        notes.append(f"default `{field.default}`")
+    elif not field.required:
+        notes.append("may be left out")
+    return f"; {'; '.join(notes)}" if notes else ""

@@ -1,0 +1,297 @@
+"""The I/O thread: one ROUTER that takes messages, answers, and passes on what the worker says.
+
+It never computes, so that a CANCEL or a STATUS is answered while an edit runs. The thread that
+calls :meth:`Server.run` is the I/O thread; the worker is a thread of its own (jobs.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from ganpaint_engine.errors import BadRequest, GanpaintError
+from ganpaint_engine.service import protocol, security
+from ganpaint_engine.service.jobs import Handler, Job, JobQueue, Worker, failed
+
+log = logging.getLogger(__name__)
+
+_TICK = 1.0  # seconds: how often clients with jobs hear something, and idleness is looked at
+_MAX_PEERS = 1024  # greeted peers remembered; the longest silent one is forgotten first
+_MESSAGES_PER_TURN = 32  # before the worker's reports get their turn
+_FAREWELL = 1000  # milliseconds for the last messages to leave
+_WORKER_END = 5.0  # seconds
+_HANDSHAKE = 10_000  # milliseconds
+_HEARTBEAT = 10_000
+# A host that is busy (a file dialog, a long filter) does not pump its bridge: be patient.
+_HEARTBEAT_TIMEOUT = 120_000
+_HIGH_WATER = 1000  # messages a client may leave unread
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the engine can do. ``about`` gives WELCOME's device, default_model and models."""
+
+    handlers: Mapping[str, Handler]
+    about: Callable[[], dict[str, Any]]
+    warm_up: Callable[[], None] = lambda: None
+
+
+class Server:
+    """Listens from construction on; serves during ``run``. ``idle_seconds`` 0: never leave."""
+
+    def __init__(self, work: Work, token: str, version: str, idle_seconds: float = 0.0) -> None:
+        self._work = work
+        self._token = token
+        self._version = version
+        self._idle_seconds = idle_seconds
+        self._queue = JobQueue(protocol.MAX_QUEUE, protocol.MAX_QUEUED_BYTES)
+        self._reports: queue.SimpleQueue[tuple[Job, dict[str, Any], list[bytes]]]
+        self._reports = queue.SimpleQueue()
+        self._peers: OrderedDict[bytes, str] = OrderedDict()
+        self._last_word: dict[tuple[bytes, str], tuple[float, dict[str, Any]]] = {}
+        self._started = self._active = time.monotonic()
+        self._stopping = False
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self._context = zmq.Context()
+        self._zap = security.ZapHandler(self._context, token)
+        self._router = self._listen()
+        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._worker = Worker(work.handlers, self._report, work.warm_up)
+
+    def _listen(self) -> zmq.Socket[bytes]:
+        router = self._context.socket(zmq.ROUTER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.SNDHWM, _HIGH_WATER),
+            (zmq.RCVHWM, 2 * protocol.MAX_QUEUE),
+            (zmq.MAXMSGSIZE, protocol.MAX_FRAME),
+            (zmq.HANDSHAKE_IVL, _HANDSHAKE),
+            (zmq.HEARTBEAT_IVL, _HEARTBEAT),
+            (zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT),
+            # Sending to a client that has gone raises EHOSTUNREACH. That, and not a disconnect
+            # notification (a draft API that released libzmq lacks), is how its jobs end.
+            (zmq.ROUTER_MANDATORY, 1),
+            (zmq.PLAIN_SERVER, 1),
+            (zmq.ZAP_DOMAIN, security.ZAP_DOMAIN),
+        ):
+            router.setsockopt(option, value)
+        router.bind("tcp://127.0.0.1:*")
+        return router
+
+    def run(self) -> None:
+        """Serve until stop() is called, SHUTDOWN comes, or nothing was to do for too long."""
+        poller = zmq.Poller()
+        for source in (self._router, self._zap.socket, self._woken):
+            poller.register(source, zmq.POLLIN)
+        self._worker.start()
+        next_tick = time.monotonic() + _TICK
+        try:
+            while not self._stopping:
+                wait = max(0.0, next_tick - time.monotonic())
+                ready = dict(poller.poll(int(wait * 1000) + 1))
+                if self._zap.socket in ready and not self._zap.answer():
+                    log.warning("A peer with a wrong token was refused")
+                if self._woken.fileno() in ready:
+                    self._take_reports()
+                if self._router in ready:
+                    self._take_messages()
+                if time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + _TICK
+                    self._tick()
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """End run(). May be called from any thread and from a signal handler."""
+        self._stopping = True
+        self._wake()
+
+    # -- between the threads -----------------------------------------------------------------
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: nobody is to wake
+            self._waker.send(b"\0")
+
+    def _report(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+        """Called by the worker."""
+        self._reports.put((job, header, frames))
+        self._wake()
+
+    def _take_reports(self) -> None:
+        try:
+            while self._woken.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        while not self._reports.empty():
+            job, header, frames = self._reports.get()
+            if header["type"] != "PROGRESS":
+                self._queue.finished(job)
+                self._active = time.monotonic()
+            self._tell(job, header, frames)
+        self._start_next()
+
+    def _start_next(self) -> None:
+        job = self._queue.start_next()
+        if job is not None:
+            self._worker.take(job)
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _send(self, peer: bytes, header: Mapping[str, Any], frames: list[bytes]) -> None:
+        try:
+            self._router.send_multipart([peer, protocol.pack(header), *frames], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            # EHOSTUNREACH: it has gone. EAGAIN: it has left a thousand messages unread.
+            log.info("Client %s is lost: %s", self._peers.get(peer, "?"), error)
+            self._drop(peer)
+
+    def _tell(self, job: Job, header: dict[str, Any], frames: list[bytes] | None = None) -> None:
+        """Send a message about a job, and remember it for the ticks while the job lives."""
+        if job.peer not in self._peers:
+            return  # lost before
+        header = {**header, "job_id": job.job_id}
+        if header["type"] in ("QUEUED", "PROGRESS"):
+            self._last_word[job.key] = (time.monotonic(), header)
+        else:
+            self._last_word.pop(job.key, None)
+        self._send(job.peer, header, frames or [])
+
+    def _drop(self, peer: bytes) -> None:
+        """Forget a client that has gone, and cancel what it had asked for."""
+        self._peers.pop(peer, None)
+        for job in self._queue.live():
+            if job.peer == peer:
+                self._queue.cancel(job)
+                self._last_word.pop(job.key, None)
+
+    def _tick(self) -> None:
+        """Tell every client with a job how it stands; this also finds the clients that went."""
+        now = time.monotonic()
+        for position, job in enumerate(self._queue.live()):
+            when, header = self._last_word.get(job.key, (now, {}))
+            if header and now - when >= _TICK / 2:
+                update = {"position": position} if header["type"] == "QUEUED" else {}
+                self._tell(job, {**header, **update})
+        if len(self._queue):
+            self._active = now
+        elif self._idle_seconds and now - self._active > self._idle_seconds:
+            log.info("Nothing to do for %.0f s: leaving", now - self._active)
+            self._stopping = True
+
+    # -- receiving ---------------------------------------------------------------------------
+
+    def _take_messages(self) -> None:
+        for _ in range(_MESSAGES_PER_TURN):
+            try:
+                peer, *parts = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._take(peer, parts)
+
+    def _take(self, peer: bytes, parts: list[bytes]) -> None:
+        header: dict[str, Any] = {}
+        try:
+            header = protocol.unpack_from_client(parts[0] if parts else b"")
+            if header["type"] != "HELLO" and peer not in self._peers:
+                raise BadRequest("The first message of a connection must be HELLO.")
+            message = protocol.check(header)
+            self._active = time.monotonic()
+            self._answers[header["type"]](self, peer, message, parts[1:])
+        except GanpaintError as error:
+            self._refuse(peer, header, error)
+        except Exception:
+            log.exception("A message of type %s could not be handled", header.get("type"))
+            self._refuse(peer, header, GanpaintError("The engine could not handle this message."))
+
+    def _refuse(self, peer: bytes, header: Mapping[str, Any], error: GanpaintError) -> None:
+        log.info("%s refused: %s: %s", header.get("type", "A message"), error.code, error.message)
+        job_id = header.get("job_id")
+        if header.get("type") == "SUBMIT" and isinstance(job_id, str):
+            self._send(peer, {**failed(error), "job_id": job_id[:64]}, [])
+        else:
+            self._send(peer, {"type": "ERROR", "code": error.code, "message": error.message}, [])
+
+    def _hello(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
+        protocol.check_version(message["protocol"])
+        self._peers[peer] = message["client"]
+        self._peers.move_to_end(peer)
+        if len(self._peers) > _MAX_PEERS:
+            self._drop(next(iter(self._peers)))
+        log.info("Hello %s", message["client"])
+        welcome = {
+            "type": "WELCOME",
+            "protocol": protocol.VERSION,
+            "engine": self._version,
+            "proof": security.proof(self._token, message["nonce"]),
+            "limits": {"max_pixels": protocol.MAX_PIXELS, "max_queue": protocol.MAX_QUEUE},
+            "capabilities": list(self._work.handlers),
+        }
+        self._send(peer, {**welcome, **self._work.about()}, [])
+
+    def _submit(self, peer: bytes, message: dict[str, Any], frames: list[bytes]) -> None:
+        protocol.check_pictures(message, frames)
+        job = Job(peer, message["job_id"], message["op"], message, frames)
+        self._queue.add(job)
+        self._tell(job, {"type": "QUEUED", "position": len(self._queue) - 1})
+        self._start_next()
+
+    def _cancel(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
+        job = self._queue.find(peer, message["job_id"])
+        if job is not None and self._queue.cancel(job):
+            self._tell(job, {"type": "CANCELLED"})
+
+    def _status(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
+        running = self._queue.running
+        _, last = self._last_word.get(running.key, (0, {})) if running else (0, {})
+        reply = {
+            "type": "STATUS_REPLY",
+            "engine": self._version,
+            "pid": os.getpid(),
+            "device": self._work.about()["device"],
+            "uptime": time.monotonic() - self._started,
+            "idle_minutes": self._idle_seconds / 60,
+            "waiting": len(self._queue.waiting),
+            "running": running.job_id if running else None,
+            "stage": last.get("stage", ""),
+        }
+        self._send(peer, reply, [])
+
+    def _shutdown(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
+        log.info("Asked to leave by %s", self._peers[peer])
+        self._stopping = True
+        self._send(peer, {"type": "GOODBYE"}, [])
+
+    _answers: Mapping[str, Callable[[Server, bytes, dict[str, Any], list[bytes]], None]] = {
+        "HELLO": _hello,
+        "SUBMIT": _submit,
+        "CANCEL": _cancel,
+        "STATUS": _status,
+        "SHUTDOWN": _shutdown,
+    }
+
+    def end_worker(self) -> bool:
+        """After run(): whether the worker has ended too, or is deep inside a computation."""
+        return self._worker.stop(_WORKER_END)
+
+    def _close(self) -> None:
+        for job in self._queue.live():
+            self._queue.cancel(job)
+            self._tell(job, {"type": "CANCELLED"})
+        self._router.close(linger=_FAREWELL)
+        self._zap.socket.close()
+        self._context.term()
+        self._woken.close()
+        self._waker.close()
