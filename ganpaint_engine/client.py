@@ -232,8 +232,9 @@ class Client:
             if self._socket in ready:  # first: the last words before a disconnection count
                 packed, *frames = self._socket.recv_multipart()
                 header = protocol.unpack(packed)
-                return {**header, **protocol.check(header)}, frames
-            if self._monitor in ready:
+                if header["type"] in protocol.ENGINE_TYPES:  # else: a newer engine's, not for us
+                    return {**header, **protocol.check(header)}, frames
+            elif self._monitor in ready:
                 event = recv_monitor_message(self._monitor)["event"]
                 if event in _FATAL:
                     raise errors.from_code(_FATAL[event].code, _FATAL[event].message)

@@ -18,7 +18,7 @@ VERSION = "1.0"
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 1_000_000
 MAX_HEADER = 64 * 1024  # bytes of a packed header that a client sends
-MAX_FRAME = 4 * MAX_PIXELS + MAX_HEADER  # bytes; libzmq drops a peer that announces more
+MAX_FRAME: int = 4 * MAX_PIXELS + MAX_HEADER  # bytes; libzmq drops a peer that announces more
 MAX_QUEUE = 16  # jobs waiting or running
 MAX_QUEUED_BYTES = 1 << 30  # of their pictures; a single job may always be more
 
@@ -114,7 +114,7 @@ CLIENT_MESSAGES = (
         (_JOB_ID,),
     ),
     Message("STATUS", "Asks what the engine does. Answered by `STATUS_REPLY`."),
-    Message("SHUTDOWN", "Ends the engine. Live jobs are cancelled; then comes `GOODBYE`."),
+    Message("SHUTDOWN", "Ends the engine. Answered by `GOODBYE`; live jobs are cancelled."),
 )
 
 ENGINE_MESSAGES = (
@@ -197,7 +197,8 @@ ENGINE_MESSAGES = (
 )
 
 _BY_TYPE = {message.type: message for message in CLIENT_MESSAGES + ENGINE_MESSAGES}
-_FROM_CLIENT = {message.type for message in CLIENT_MESSAGES}
+CLIENT_TYPES = frozenset(message.type for message in CLIENT_MESSAGES)
+ENGINE_TYPES = frozenset(message.type for message in ENGINE_MESSAGES)
 
 
 def pack(header: Mapping[str, Any]) -> bytes:
@@ -225,7 +226,7 @@ def unpack_from_client(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_HEADER:
         raise BadRequest(f"The header has more than {MAX_HEADER} bytes.")
     header = unpack(data)
-    if header["type"] not in _FROM_CLIENT:
+    if header["type"] not in CLIENT_TYPES:
         raise BadRequest(f"Unknown message type {header['type'][:40]!r}.")
     return header
 

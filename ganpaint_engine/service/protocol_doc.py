@@ -28,7 +28,8 @@ the engine listens, and is removed when it leaves:
 The port is picked by the system. The file of an engine that crashed stays behind: a client looks
 whether process `pid` lives, and takes no file that another user owns or could read. The lock
 `engine.lock` beside it lets one engine run at a time; a second one steps aside. An engine leaves
-after {lifecycle.DEFAULT_IDLE_MINUTES:.0f} minutes without work (`idle_minutes` in the settings, 0: never).
+when it had no work for {lifecycle.DEFAULT_IDLE_MINUTES:.0f} minutes (`idle_minutes` in the settings,
+0: never).
 
 ## Identification
 
@@ -47,11 +48,15 @@ the command as `^RROR`). The engine listens on 127.0.0.1 only and encrypts nothi
 
 A message is one frame with a header, a msgpack map whose `type` is the message's, and the raw
 frames that this type has. Pixels are never inside msgpack. Unknown keys are ignored; keys with a
-default may be left out or nil. A client's header has at most {protocol.MAX_HEADER} bytes, one frame
-at most {protocol.MAX_FRAME}: libzmq closes the connection of a peer that announces more. A photo
-has at most {protocol.MAX_PIXELS} pixels, checked, as every size, before anything is made of it. At
-most {protocol.MAX_QUEUE} jobs wait or run, with at most {protocol.MAX_QUEUED_BYTES >> 20} MiB of
-pictures waiting; jobs run one after the other.
+default may be left out or nil. Jobs run one after the other.
+
+| limit | |
+|---|---|
+| bytes of a client's header | {protocol.MAX_HEADER} |
+| bytes of a frame; libzmq closes the connection of a peer that announces more | {protocol.MAX_FRAME} |
+| pixels of a photo; like every size, checked before anything is made of it | {protocol.MAX_PIXELS} |
+| jobs that wait or run | {protocol.MAX_QUEUE} |
+| MiB of pictures that wait | {protocol.MAX_QUEUED_BYTES >> 20} |
 
     HELLO   -> WELCOME | ERROR
     SUBMIT  -> QUEUED* -> PROGRESS* -> RESULT | FAILED | CANCELLED
@@ -98,10 +103,13 @@ def _bounds(field: Field) -> str:
     if field.choices:
         notes.append(" or ".join(f"`{choice}`" for choice in field.choices))
     if field.low is not None or field.high is not None:
-        low = "" if field.low is None else f"{field.low}"
-        high = "" if field.high is None else f"{field.high}"
-        unit = {"str": " characters", "bytes": " bytes"}.get(field.kind, "")
-        notes.append(f"{low}…{high}{unit}")
+        if field.high is None:
+            span = f"{field.low} or more"
+        elif field.low is None:
+            span = f"at most {field.high}"
+        else:
+            span = f"{field.low}" if field.low == field.high else f"{field.low}…{field.high}"
+        notes.append(span + {"str": " characters", "bytes": " bytes"}.get(field.kind, ""))
     if not field.required and field.default not in (None, ""):
         notes.append(f"default `{field.default}`")
     elif not field.required:
