@@ -55,7 +55,8 @@ def compose(alpha1: Tensor, alpha2: Tensor) -> Tensor:
     return 1 - (1 - alpha1) * (1 - alpha2)
 
 
-def context(r: Tensor, stroke: Tensor, iterations: int = 32) -> Tensor:
+@torch.no_grad()
+def context(r: Tensor, stroke: Tensor, iterations: int = 16) -> Tensor:
     """Carry the activations around the stroke into it: a harmonic fill of the 8×8 grid.
 
     ``r`` N×C×8×8, ``stroke`` U N×1×8×8 (cells above 0 are filled). Cells outside keep their

@@ -102,6 +102,7 @@ class Trainer:
         self.ema = Prior(size).to(device)
         self.ema.load_state_dict(self.nets.state_dict(), strict=False)
         self.segmenter = segmenter.to(device).requires_grad_(False)
+        self.segmenter.to(memory_format=torch.channels_last)
         self.statistics = Statistics(
             torch.zeros(edits_module.K, self.nets.generator.edit_channels, device=device)
         )

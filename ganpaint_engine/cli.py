@@ -1,0 +1,267 @@
+"""``ganpaint …``: the command line. torch is imported only by the commands that edit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ganpaint_engine import __version__, doctor, model_package, paths
+from ganpaint_engine.errors import BadRequest, GanpaintError
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import Edit, OnStep
+
+app = typer.Typer(
+    help="Semantic photo editing with a generative image prior, inside GIMP and Krita.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models at hand.", no_args_is_help=True)
+plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(plugin_app, name="plugin")
+
+out_console = Console(highlight=False, soft_wrap=True)
+err_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out_console.print(f"ganpaint {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _progress() -> Iterator[OnStep]:
+    """A progress bar on the terminal; the callback that moves it."""
+    columns = (TextColumn("{task.description:14}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err_console, transient=True) as bar:
+        task = bar.add_task("loading", total=1.0)
+
+        def on_step(fraction: float, stage: str) -> None:
+            bar.update(task, completed=fraction, description=stage)
+
+        yield on_step
+
+
+@app.command()
+def edit(
+    photo: Annotated[Path, typer.Argument(help="The photo: any format that Pillow reads.")],
+    mask: Annotated[
+        Path, typer.Option("--mask", help="The stroke, of the photo's size: white is selected.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the edited photo goes.")],
+    add: Annotated[str | None, typer.Option(help="The concept to add.")] = None,
+    remove: Annotated[str | None, typer.Option(help="The concept to remove.")] = None,
+    strength: Annotated[float, typer.Option(help="How strongly, above 0 to 2.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Picks the look; 0 is the mean one.")] = 0,
+    model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "churches",
+    quality: Annotated[str, typer.Option(help="preview or final.")] = "final",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+    layer: Annotated[
+        Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
+    ] = None,
+) -> None:
+    """Add a concept to a photo, or remove one, under a mask."""
+    from ganpaint_engine import pictures
+    from ganpaint_engine.session import load_model
+
+    picture, stroke = pictures.read_photo(photo), pictures.read_mask(mask)
+    with _progress() as on_step:
+        prior = load_model(model, device)
+        session = prior.open(picture, lambda f, stage: on_step(0.5 * f, stage))
+        done = session.edit(
+            stroke,
+            add=add,
+            remove=remove,
+            strength=strength,
+            seed=seed,
+            quality=quality,
+            on_step=lambda f, stage: on_step(0.5 + 0.5 * f, stage),
+        )
+    pictures.write_picture(done.image, output)
+    if layer is not None:
+        pictures.write_picture(_full_layer(done), layer)
+    _tell(done, output)
+
+
+def _full_layer(done: Edit) -> Any:
+    """The patch on a transparent picture of the photo's size."""
+    from PIL import Image
+
+    full = Image.new("RGBA", done.image.size, (0, 0, 0, 0))
+    full.paste(done.patch, done.offset)
+    return full
+
+
+def _tell(done: Edit, output: Path) -> None:
+    seconds = done.report["seconds"]
+    fit = done.report["psnr"]
+    out_console.print(
+        f"{done.name}: {output}\n"
+        f"  photo taken into the model at {fit['refined']:.1f} dB, adapted to it at "
+        f"{fit['adapted']:.1f} dB; edit took {seconds['edit']:.1f} s"
+    )
+    for warning in done.report["warnings"]:
+        err_console.print(f"[yellow]note:[/] {escape(warning)}")
+    if output.suffix.lower() in (".jpg", ".jpeg", ".webp"):
+        err_console.print("note: this format changes every pixel a little; .png keeps the rest.")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("ganpaint-demo"),
+) -> None:
+    """Edit the bundled example, and show where the pictures are."""
+    from ganpaint_engine import demonstration
+
+    with _progress() as on_step:
+        sheet, edits = demonstration.run(out, on_step)
+    for path, done in edits:
+        _tell(done, path)
+    out_console.print(f"\nBefore and after, side by side: [bold]{sheet.absolute()}[/]")
+
+
+@app.command()
+def serve(
+    detached: Annotated[
+        bool, typer.Option("--detached", help="Return as soon as the engine is ready.")
+    ] = False,
+    idle_minutes: Annotated[
+        float | None, typer.Option(help="Leave after so long without work; 0: never.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+) -> None:
+    """Run the engine that the plug-ins talk to. They start it themselves when they need it."""
+    from ganpaint_engine.service import lifecycle
+
+    raise typer.Exit(lifecycle.serve(detached=detached, idle_minutes=idle_minutes, device=device))
+
+
+@app.command()
+def status() -> None:
+    """Say whether an engine runs, and what it does."""
+    from ganpaint_engine.service import lifecycle
+
+    reply = lifecycle.status()
+    if reply is None:
+        out_console.print("No engine is running.")
+        raise typer.Exit(3)
+    table = Table(show_header=False, box=None)
+    for key, value in reply.items():
+        if key != "type":
+            table.add_row(key.replace("_", " "), str(value))
+    out_console.print(table)
+
+
+@app.command()
+def stop() -> None:
+    """End the running engine."""
+    from ganpaint_engine.service import lifecycle
+
+    stopped = lifecycle.stop()
+    out_console.print("The engine has ended." if stopped else "No engine was running.")
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """All installed models."""
+    table = Table("name", "version", "window", "concepts", "terms", box=None)
+    for info in model_package.list_models():
+        side = f"{info.resolution} px"
+        concepts = ", ".join(info.concepts)
+        table.add_row(info.name, info.version, side, concepts, str(info.card["terms"]))
+    out_console.print(table)
+
+
+@models_app.command("info")
+def models_info(
+    name: Annotated[str, typer.Argument(help="A model's name, or its folder.")],
+) -> None:
+    """One model's card; its files are compared with their hashes."""
+    info = model_package.find_model(name)
+    model_package.verify(info)
+    out_console.print_json(data=info.card)
+    out_console.print(f"{info.path}: all {len(info.card['files'])} files are whole.")
+
+
+HostArgument = Annotated[str, typer.Argument(help="gimp or krita")]
+FolderOption = Annotated[
+    Path | None, typer.Option("--config-dir", help="GIMP's or Krita's own folder, if unusual.")
+]
+
+
+@plugin_app.command("install")
+def plugin_install(host: HostArgument, config_dir: FolderOption = None) -> None:
+    """Install the plug-in of an editor; repeat it to update."""
+    from ganpaint_engine import plugins
+
+    for copy in plugins.install(host, config_dir):
+        out_console.print(f"Installed in {copy.plugin_dir}. Restart {host.capitalize()} to see it.")
+
+
+@plugin_app.command("uninstall")
+def plugin_uninstall(host: HostArgument, config_dir: FolderOption = None) -> None:
+    """Remove an installed plug-in, and nothing else."""
+    from ganpaint_engine import plugins
+
+    copies = plugins.uninstall(host, config_dir)
+    for copy in copies:
+        out_console.print(f"Removed from {copy.plugin_dir}.")
+    if not copies:
+        out_console.print(f"No plug-in of {host} was installed there.")
+
+
+@plugin_app.command("list")
+def plugin_list() -> None:
+    """Where plug-ins are installed."""
+    from ganpaint_engine import plugins
+
+    copies = plugins.list_installed()
+    for copy in copies:
+        out_console.print(f"{copy.host:6} {copy.version:10} {copy.plugin_dir}")
+    if not copies:
+        out_console.print("None. Install one with: ganpaint plugin install gimp|krita")
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Check this installation, line by line."""
+    checks = list(doctor.checks())
+    for check in checks:
+        mark = "[green]ok  [/]" if check.ok else "[red]bad [/]"
+        out_console.print(f"{mark} {check.name}: {escape(check.finding)}")
+    out_console.print(f"     files are kept under {paths.runtime_dir()}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; errors of the engine become a line with their code, exit status 1."""
+    try:
+        app()
+    except GanpaintError as error:
+        err_console.print(f"[red]error[/] {escape(f'[{error.code}] {error.message}')}")
+        sys.exit(2 if isinstance(error, BadRequest) else 1)
+    except KeyboardInterrupt:
+        err_console.print("stopped")
+        sys.exit(130)

@@ -1,0 +1,69 @@
+"""``ganpaint demo``: edits of the example that comes with the bundled model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ganpaint_engine import paths, pictures
+from ganpaint_engine.session import load_model
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import Edit, OnStep
+
+MODEL = "churches"
+_MARGIN, _LINE = 8, 22
+
+
+def run(out: Path, on_step: OnStep) -> tuple[Path, list[tuple[Path, Edit]]]:
+    """Make every edit that ``examples.json`` lists; returns the sheet, and each edit's file.
+
+    Each result is written beside the sheet as a picture of its own.
+    """
+    folder = paths.bundled_models_dir() / MODEL / "examples"
+    wishes = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+    prior = load_model(MODEL)
+    edits, rows = [], []
+    for i, wish in enumerate(wishes):
+        photo = pictures.read_photo(folder / wish["photo"])
+        mask = pictures.read_mask(folder / wish["mask"])
+
+        def step(fraction: float, stage: str, i: int = i) -> None:
+            on_step((i + fraction) / len(wishes), stage)
+
+        choice = {wish["operation"]: wish["concept"], "seed": wish.get("seed", 0)}
+        edit = prior.open(photo).edit(mask, **choice, on_step=step)
+        path = out / f"{i + 1}-{wish['operation']}-{wish['concept']}.png"
+        pictures.write_picture(edit.image, path)
+        edits.append((path, edit))
+        rows.append((photo, mask, edit))
+    sheet = out / "before-after.png"
+    pictures.write_picture(before_after(rows), sheet)
+    return sheet, edits
+
+
+def before_after(rows: list[tuple[Image.Image, Image.Image, Edit]], side: int = 384) -> Image.Image:
+    """A sheet: in each row the photo, the photo with the stroke marked, and the edit."""
+    width = 3 * side + 4 * _MARGIN
+    sheet = Image.new("RGB", (width, len(rows) * (side + _LINE + _MARGIN) + _MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(15)
+    for i, (photo, mask, edit) in enumerate(rows):
+        y = _MARGIN + i * (side + _LINE + _MARGIN)
+        marked = photo.convert("RGB")
+        marked.paste((255, 40, 90), mask=mask.point(lambda v: v // 2))
+        for j, (picture, text) in enumerate(
+            ((photo, "before"), (marked, "stroke"), (edit.image, edit.name))
+        ):
+            x = _MARGIN + j * (side + _MARGIN)
+            small = picture.convert("RGB")
+            small.thumbnail((side, side), Image.Resampling.LANCZOS)
+            if small.width < side and small.height < side:
+                factor = side / max(small.size)
+                small = small.resize((round(small.width * factor), round(small.height * factor)))
+            draw.text((x, y), text, "black", font)
+            sheet.paste(small, (x, y + _LINE))
+    return sheet

@@ -1,0 +1,90 @@
+"""Picture files: read with care, written whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from ganpaint_engine.errors import BadRequest, CorruptImage, PhotoTooLarge
+from ganpaint_engine.window import MAX_PIXELS, check_size
+
+
+def read_photo(path: Path) -> Image.Image:
+    """A photo file as RGB or RGBA, sRGB, upright. Its size is checked before it is decoded.
+
+    Raises CorruptImage (not a picture, or cut short), PhotoTooSmall, PhotoTooLarge.
+    """
+    image = _read(path)
+    image = _to_srgb(ImageOps.exif_transpose(image))
+    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def read_mask(path: Path) -> Image.Image:
+    """A mask file as "L": white is the stroke. A picture with alpha but no colour counts by alpha.
+
+    Raises CorruptImage.
+    """
+    image = ImageOps.exif_transpose(_read(path))
+    if image.mode in ("RGBA", "LA"):
+        alpha = image.getchannel("A")
+        if image.convert("L").getextrema()[0] == image.convert("L").getextrema()[1]:
+            return alpha
+        return Image.composite(image.convert("L"), Image.new("L", image.size, 0), alpha)
+    return image.convert("L")
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            check_size(*image.size)
+            image.load()
+            return image.copy() if image.format is None else image
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLarge(
+            f"{path} is larger than {MAX_PIXELS // 1_000_000} megapixels."
+        ) from error
+    except FileNotFoundError as error:
+        raise BadRequest(f"There is no file {path}.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise CorruptImage(f"{path} cannot be read as a picture: {error}.") from error
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert from an embedded colour profile, if there is one that can be used."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return image
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"))
+    except (ImageCms.PyCMSError, OSError):
+        return image
+    converted = converted or image
+    converted.info.pop("icc_profile", None)
+    return converted
+
+
+def write_picture(image: Image.Image, path: Path) -> None:
+    """Write by the suffix's format, so that the file is whole or not there at all.
+
+    Raises BadRequest for a suffix or folder that cannot be written.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise BadRequest(f"{path.name}: the format of a picture follows its suffix, such as .png.")
+    if kind == "JPEG" and image.mode == "RGBA":
+        image = image.convert("RGB")
+    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(temporary, format=kind, **options)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadRequest(f"{path} cannot be written: {error}.") from error
