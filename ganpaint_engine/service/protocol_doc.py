@@ -27,9 +27,9 @@ the engine listens, and is removed when it leaves:
 
 The port is picked by the system. The file of an engine that crashed stays behind: a client looks
 whether process `pid` lives, and takes no file that another user owns or could read. The lock
-`engine.lock` beside it lets one engine run at a time; a second one steps aside. An engine leaves
-when it had no work for {lifecycle.DEFAULT_IDLE_MINUTES:.0f} minutes (`idle_minutes` in the settings,
-0: never).
+`engine.lock` beside it lets one engine run at a time; a second one steps aside. An engine that had
+no work for {lifecycle.DEFAULT_IDLE_MINUTES:.0f} minutes leaves (`idle_minutes` in the settings; 0:
+never).
 
 ## Identification
 
@@ -48,13 +48,14 @@ the command as `^RROR`). The engine listens on 127.0.0.1 only and encrypts nothi
 
 A message is one frame with a header, a msgpack map whose `type` is the message's, and the raw
 frames that this type has. Pixels are never inside msgpack. Unknown keys are ignored; keys with a
-default may be left out or nil. Jobs run one after the other.
+default may be left out or nil. Every size is checked before anything is made of it. Jobs run one
+after the other.
 
 | limit | |
 |---|---|
 | bytes of a client's header | {protocol.MAX_HEADER} |
-| bytes of a frame; libzmq closes the connection of a peer that announces more | {protocol.MAX_FRAME} |
-| pixels of a photo; like every size, checked before anything is made of it | {protocol.MAX_PIXELS} |
+| bytes of a frame; a peer that announces more is disconnected | {protocol.MAX_FRAME} |
+| pixels of a photo | {protocol.MAX_PIXELS} |
 | jobs that wait or run | {protocol.MAX_QUEUE} |
 | MiB of pictures that wait | {protocol.MAX_QUEUED_BYTES >> 20} |
 
