@@ -59,6 +59,7 @@ class Client:
     def __init__(self, endpoint: str, token: str, name: str, timeout: float) -> None:
         """Connects; see connect() for what is raised."""
         self._timeout = timeout
+        self._lost: errors.GanpaintError | None = None
         self._inbox: dict[str, deque[tuple[dict[str, Any], list[bytes]]]] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -228,6 +229,8 @@ class Client:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             wait = None if left is None else int(left * 1000) + 1
+            if self._lost is not None:  # a new exception each time: they collect tracebacks
+                raise errors.from_code(self._lost.code, self._lost.message)
             ready = dict(poller.poll(wait))
             if self._socket in ready:  # first: the last words before a disconnection count
                 packed, *frames = self._socket.recv_multipart()
@@ -236,8 +239,7 @@ class Client:
                     return {**header, **protocol.check(header)}, frames
             elif self._monitor in ready:
                 event = recv_monitor_message(self._monitor)["event"]
-                if event in _FATAL:
-                    raise errors.from_code(_FATAL[event].code, _FATAL[event].message)
+                self._lost = _FATAL.get(event)
             elif not ready:
                 raise errors.EngineUnreachable("The engine does not answer.")
 
