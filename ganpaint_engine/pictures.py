@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -16,8 +17,7 @@ def read_photo(path: Path) -> Image.Image:
 
     Raises CorruptImage (not a picture, or cut short), PhotoTooSmall, PhotoTooLarge.
     """
-    image = _read(path)
-    image = _to_srgb(ImageOps.exif_transpose(image))
+    image = _to_srgb(ImageOps.exif_transpose(_read(path, check_size)))
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
 
@@ -27,7 +27,7 @@ def read_mask(path: Path) -> Image.Image:
 
     Raises CorruptImage.
     """
-    image = ImageOps.exif_transpose(_read(path))
+    image = ImageOps.exif_transpose(_read(path, lambda width, height: None))
     if image.mode in ("RGBA", "LA"):
         alpha = image.getchannel("A")
         if image.convert("L").getextrema()[0] == image.convert("L").getextrema()[1]:
@@ -36,12 +36,12 @@ def read_mask(path: Path) -> Image.Image:
     return image.convert("L")
 
 
-def _read(path: Path) -> Image.Image:
+def _read(path: Path, check: Callable[[int, int], None]) -> Image.Image:
     try:
         with Image.open(path) as image:
-            check_size(*image.size)
+            check(*image.size)
             image.load()
-            return image.copy() if image.format is None else image
+            return image
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(
             f"{path} is larger than {MAX_PIXELS // 1_000_000} megapixels."

@@ -1,0 +1,99 @@
+"""Inversion and adaptation, on a small generator with random weights."""
+
+import pytest
+import torch
+
+from ganpaint_engine import adaptation, inversion
+from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.errors import Cancelled
+from ganpaint_engine.generator import Generator
+
+
+@pytest.fixture
+def g() -> Generator:
+    torch.manual_seed(0)
+    return Generator([8, 16, 16, 16, 16, 16, 16, 8, 8]).requires_grad_(False)
+
+
+@pytest.fixture
+def x(g: Generator) -> torch.Tensor:
+    return g(torch.randn(1, 8, generator=torch.Generator().manual_seed(5)))
+
+
+def test_psnr_of_known_difference() -> None:
+    a = torch.zeros(1, 3, 4, 4)
+    assert inversion.psnr(a, a + 20 / 127.5) == pytest.approx(22.11, abs=0.3)
+
+
+def test_encoder_gives_a_featuremap_and_heeds_the_mask() -> None:
+    e = Encoder([8, 16], 16)
+    x = torch.randn(2, 3, 32, 32)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[..., 10:20, 10:20] = 1
+    assert e(x).shape == (2, 16, 8, 8)
+    changed = x + mask * 5
+    assert torch.equal(e(x, mask), e(changed, mask)), "pixels under the mask do not count"
+    assert not torch.equal(e(x), e(changed))
+    again = Encoder.from_state_dict(e.state_dict())
+    assert torch.equal(again(x), e(x))
+
+
+def test_refinement_comes_closer_and_stays_where_told(g: Generator, x: torch.Tensor) -> None:
+    start = g.stem(torch.randn(1, 8))
+    start = start / start.square().mean(1, keepdim=True).sqrt()
+    better = inversion.refine(g, x, start, steps=30, stay=0)
+    assert inversion.psnr(g.head(better), x) > inversion.psnr(g.head(start), x) + 1
+    held = inversion.refine(g, x, start, steps=30, stay=100)
+    assert (held - start).abs().mean() < (better - start).abs().mean()
+
+
+def test_adaptation_fits_the_photo(g: Generator, x: torch.Tensor) -> None:
+    r = g.stem(torch.randn(1, 8))
+    deltas = adaptation.fit(g, r, x, adaptation.zero_deltas(g, r), steps=40)
+    assert set(deltas) == {6, 8}
+    assert inversion.psnr(g.head(r, deltas), x) > inversion.psnr(g.head(r), x) + 3
+
+
+def test_adaptation_does_not_look_under_the_mask(g: Generator, x: torch.Tensor) -> None:
+    r = g.stem(torch.randn(1, 8))
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    zero = adaptation.zero_deltas(g, r)
+    one = adaptation.fit(g, r, x, zero, mask, steps=5)
+    two = adaptation.fit(g, r, x * (1 - mask) + mask, zero, mask, steps=5)
+    for i in one:
+        assert torch.equal(one[i], two[i])
+
+
+def test_masked_deltas_vanish_under_the_mask_only(g: Generator) -> None:
+    r = torch.randn(1, 16, 8, 8)
+    ones = {i: d + 1 for i, d in adaptation.zero_deltas(g, r).items()}
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:16, 8:16] = 1
+    for delta in adaptation.mask_deltas(ones, mask).values():
+        side = delta.shape[-1]
+        assert delta[..., side // 4 : side // 2, side // 4 : side // 2].abs().max() == 0
+        assert delta[..., : side // 4, :].min() == 1
+
+
+def test_softened_mask_covers_the_stroke_and_fades() -> None:
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 14:18, 14:18] = 1
+    soft = adaptation.soften(mask, 2)
+    assert (soft >= mask).all()
+    assert soft.max() <= 1 + 1e-6
+    assert 0 < float(soft[0, 0, 12, 16]) <= 1
+    assert soft[..., :6, :].max() == 0
+
+
+def test_cancel_stops_at_the_step(g: Generator, x: torch.Tensor) -> None:
+    seen = []
+
+    def stop(fraction: float) -> None:
+        seen.append(fraction)
+        if len(seen) == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        inversion.refine(g, x, torch.randn(1, 16, 8, 8), steps=50, on_step=stop)
+    assert len(seen) == 3

@@ -1,0 +1,189 @@
+"""The public Python API, on a small model with random weights."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ganpaint_engine as gp
+from ganpaint_engine import errors
+
+
+@pytest.fixture(scope="module")
+def prior(small_model: Path) -> "gp.Prior":
+    return gp.load_model(small_model, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def session(prior: "gp.Prior", photo: Image.Image) -> "gp.PhotoSession":
+    return prior.open(photo)
+
+
+def test_public_names() -> None:
+    assert sorted(gp.__all__) == sorted(
+        ["Edit", "GanpaintError", "ModelInfo", "PhotoSession", "Prior", "errors"]
+        + ["list_models", "load_model"]
+    )
+    for name in gp.__all__:
+        assert hasattr(gp, name)
+
+
+def test_contract_of_the_generator(prior: "gp.Prior") -> None:
+    import torch
+
+    z = torch.randn(2, 8)
+    r = prior.generator.stem(z)
+    y = prior.generator(z)
+    assert y.shape == (2, 3, 32, 32)
+    assert y.abs().max() <= 1
+    assert torch.equal(prior.generator.head(r), y)
+
+
+def test_an_opened_photo_knows_how_well_it_fits(session: "gp.PhotoSession") -> None:
+    assert list(session.psnr) == ["encoder", "refined", "adapted"]
+    assert session.psnr["adapted"] > session.psnr["refined"] > session.psnr["encoder"]
+
+
+@pytest.mark.parametrize("quality", ["preview", "final"])
+@pytest.mark.parametrize("wish", [{"add": "tree"}, {"remove": "dome"}])
+def test_edit(
+    session: "gp.PhotoSession",
+    photo: Image.Image,
+    stroke: Image.Image,
+    quality: str,
+    wish: dict[str, str],
+) -> None:
+    steps = []
+    edit = session.edit(
+        stroke, **wish, quality=quality, on_step=lambda f, stage: steps.append((f, stage))
+    )
+    (operation, concept), *_ = wish.items()
+    assert edit.name == f"{operation.capitalize()} {concept}"
+    assert edit.image.size == photo.size
+    assert edit.image.mode == "RGB"
+    assert edit.patch.mode == "RGBA"
+    before, after = np.asarray(photo), np.asarray(edit.image)
+    x, y = edit.offset
+    outside = np.ones(before.shape[:2], bool)
+    outside[y : y + edit.patch.height, x : x + edit.patch.width] = False
+    assert outside.mean() > 0.5
+    assert np.array_equal(before[outside], after[outside])
+    assert (before != after).any()
+    assert edit.report["operation"] == operation
+    assert json.loads(json.dumps(edit.report)) == edit.report
+    fractions = [f for f, _ in steps]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_the_layer_over_the_photo_is_the_image(
+    session: "gp.PhotoSession", photo: Image.Image, stroke: Image.Image
+) -> None:
+    edit = session.edit(stroke, add="tree")
+    layered = photo.convert("RGBA")
+    layered.alpha_composite(edit.patch, edit.offset)
+    difference = np.abs(
+        np.asarray(layered.convert("RGB")).astype(int) - np.asarray(edit.image).astype(int)
+    )
+    assert difference.max() <= 1, "editors and engine agree but for rounding"
+
+
+def test_same_wish_same_pixels_other_seed_other_pixels(
+    session: "gp.PhotoSession", stroke: Image.Image
+) -> None:
+    one, two, three = (session.edit(stroke, add="tree", seed=s) for s in (0, 0, 2))
+    assert np.array_equal(one.image, two.image)
+    assert not np.array_equal(one.image, three.image)
+
+
+def test_array_and_image_masks_agree(session: "gp.PhotoSession", stroke: Image.Image) -> None:
+    one = session.edit(stroke, add="tree", quality="preview")
+    two = session.edit(np.asarray(stroke) / 255.0, add="tree", quality="preview")
+    assert np.array_equal(one.image, two.image)
+
+
+def test_transparent_photo_keeps_its_alpha(
+    prior: "gp.Prior", photo: Image.Image, stroke: Image.Image
+) -> None:
+    see_through = photo.convert("RGBA")
+    see_through.putalpha(Image.new("L", photo.size, 100))
+    edit = prior.open(see_through).edit(stroke, add="tree")
+    assert edit.image.mode == "RGBA"
+    alpha = np.asarray(edit.image)[..., 3]
+    assert alpha[0, 0] == 100
+    assert alpha[80, 100] == 255
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"add": "unicorn"}, errors.UnknownConcept),
+        ({"remove": ""}, errors.UnknownConcept),
+        ({}, errors.BadRequest),
+        ({"add": "tree", "remove": "tree"}, errors.BadRequest),
+        ({"add": "tree", "strength": 0}, errors.BadRequest),
+        ({"add": "tree", "strength": float("nan")}, errors.BadRequest),
+        ({"add": "tree", "seed": -1}, errors.BadRequest),
+        ({"add": "tree", "quality": "best"}, errors.BadRequest),
+    ],
+)
+def test_bad_wishes(
+    session: "gp.PhotoSession",
+    stroke: Image.Image,
+    options: dict[str, object],
+    error: type[errors.GanpaintError],
+) -> None:
+    with pytest.raises(error):
+        session.edit(stroke, **options)
+    session.edit(stroke, add="tree", quality="preview")
+
+
+def test_bad_masks(session: "gp.PhotoSession", photo: Image.Image) -> None:
+    with pytest.raises(errors.EmptyMask):
+        session.edit(Image.new("L", photo.size), add="tree")
+    with pytest.raises(errors.MaskSizeMismatch):
+        session.edit(Image.new("L", (10, 10), 255), add="tree")
+
+
+def test_cancel_stops_and_the_session_goes_on(
+    session: "gp.PhotoSession", stroke: Image.Image
+) -> None:
+    seen = []
+
+    def stop(fraction: float, stage: str) -> None:
+        seen.append(stage)
+        if stage == "adapt to edit":
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        session.edit(stroke, add="tree", on_step=stop)
+    assert seen[-1] == "adapt to edit"
+    assert seen.count("adapt to edit") == 1
+    session.edit(stroke, add="tree", quality="preview")
+
+
+def test_a_large_photo_is_edited_at_its_own_resolution(prior: "gp.Prior") -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)
+    mask = np.zeros((1500, 2000), np.uint8)
+    mask[700:900, 300:500] = 255
+    session = prior.open(rgb)
+    edit = session.edit(mask, add="tree")
+    assert edit.image.size == (2000, 1500)
+    assert edit.report["window"][2] == 500, "the window is around the stroke, not the whole photo"
+    changed = (np.asarray(edit.image) != rgb).any(2)
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    assert rows[0] > 600
+    assert rows[-1] < 1000
+    assert columns[0] > 200
+    assert columns[-1] < 600
+
+
+def test_second_edit_of_a_window_does_not_invert_again(
+    session: "gp.PhotoSession", stroke: Image.Image
+) -> None:
+    session.edit(stroke, add="tree", quality="preview")
+    stages: list[str] = []
+    session.edit(stroke, remove="dome", quality="preview", on_step=lambda _, s: stages.append(s))
+    assert "refine" not in stages
