@@ -255,10 +255,13 @@ def doctor_command() -> None:
         raise typer.Exit(1)
 
 
-def main() -> None:
-    """Run the command line; errors of the engine become a line with their code, exit status 1."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; an error of the engine becomes a line with its code.
+
+    Exit status 2 for a wrong request, 1 for any other error, 130 when interrupted.
+    """
     try:
-        app()
+        app(arguments)
     except GanpaintError as error:
         err_console.print(f"[red]error[/] {escape(f'[{error.code}] {error.message}')}")
         sys.exit(2 if isinstance(error, BadRequest) else 1)
