@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from ganpaint_engine.generator import pixel_norm
 
 GRID = 8
+FINE = 32
+"""Side of the small picture whose pixels also reach r directly, 4×4 of them to each cell."""
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -63,6 +65,7 @@ class Encoder(nn.Module):
         self.resolution = GRID * 2 ** len(widths)
         steps = zip([4, *widths[:-1]], widths, strict=True)
         self.down = nn.ModuleList(Down(c_in, c_out) for c_in, c_out in steps)
+        self.colour = nn.Conv2d(4 * (FINE // GRID) ** 2, widths[-1], 1)
         self.context = nn.ModuleList(Residual(widths[-1], d) for d in (1, 2))
         self.out = nn.Conv2d(widths[-1], edit_channels, 1)
 
@@ -78,6 +81,11 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         mask = torch.zeros_like(x[:, :1]) if mask is None else mask
         features = torch.cat([x * (1 - mask), mask], dim=1)
-        for block in (*self.down, *self.context):
+        # Normalised features forget how bright and how colourful the picture is; pixels do not.
+        fine = F.pixel_unshuffle(F.adaptive_avg_pool2d(features, FINE), FINE // GRID)
+        for block in self.down:
+            features = block(features)
+        features = features + self.colour(fine)
+        for block in self.context:
             features = block(features)
         return pixel_norm(F.leaky_relu(self.out(features), 0.2))

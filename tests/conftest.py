@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ from PIL import Image
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """GANPAINT_HOME: nothing that a test writes reaches the person's own folders."""
     folder = tmp_path / "home"
     monkeypatch.setenv("GANPAINT_HOME", str(folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -121,10 +121,10 @@ def _removal(own: Tensor, rng: torch.Generator) -> tuple[str, Tensor] | None:
 
 
 def make(r: Tensor, shares: Tensor, statistics: Statistics, rng: torch.Generator) -> Edits:
-    """One random edit for each of ``r``: half additions, half removals where there is cause."""
+    """One random edit for each of ``r``: a third of them removals, where there is cause."""
     out, strokes, names, adding = [], [], [], []
     for n in range(len(r)):
-        wish = _removal(shares[n], rng) if torch.rand((), generator=rng) < 0.5 else None
+        wish = _removal(shares[n], rng) if torch.rand((), generator=rng) < 1 / 3 else None
         add = wish is None
         name, stroke = wish or _addition(shares, rng)
         concept, one = statistics.concept(name), r[n : n + 1]
