@@ -25,6 +25,10 @@ from zmq.utils.monitor import recv_monitor_message
 from ganpaint_engine import errors, paths
 from ganpaint_engine.service import protocol, security
 
+# The engine would not know us again after a reconnection. Not -1: with that, libzmq throws away
+# what the engine had said just before it left.
+_NEVER = 24 * 3600 * 1000  # milliseconds
+
 _FATAL: dict[int, errors.GanpaintError] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: errors.WrongToken("The engine does not accept this token."),
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: errors.EngineUnreachable("Whoever answered is no engine."),
@@ -67,7 +71,7 @@ class Client:
             (zmq.LINGER, 0),
             (zmq.SNDHWM, 100),
             (zmq.RCVHWM, 1000),
-            (zmq.RECONNECT_IVL, -1),  # the engine would not know us again
+            (zmq.RECONNECT_IVL, _NEVER),
             (zmq.MAXMSGSIZE, protocol.MAX_FRAME),
             (zmq.HANDSHAKE_IVL, int(timeout * 1000)),
             (zmq.PLAIN_USERNAME, security.USERNAME),
@@ -229,14 +233,14 @@ class Client:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             wait = None if left is None else int(left * 1000) + 1
-            if self._lost is not None:  # a new exception each time: they collect tracebacks
-                raise errors.from_code(self._lost.code, self._lost.message)
-            ready = dict(poller.poll(wait))
+            ready = dict(poller.poll(0 if self._lost else wait))
             if self._socket in ready:  # first: the last words before a disconnection count
                 packed, *frames = self._socket.recv_multipart()
                 header = protocol.unpack(packed)
                 if header["type"] in protocol.ENGINE_TYPES:  # else: a newer engine's, not for us
                     return {**header, **protocol.check(header)}, frames
+            elif self._lost is not None:  # a new exception each time: they collect tracebacks
+                raise errors.from_code(self._lost.code, self._lost.message)
             elif self._monitor in ready:
                 event = recv_monitor_message(self._monitor)["event"]
                 self._lost = _FATAL.get(event)
