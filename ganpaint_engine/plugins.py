@@ -18,11 +18,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import host_dirs
+from . import __version__, host_dirs
 from .errors import PluginFolder, PluginUnknownHost
 from .paths import plugins_dir, runtime_file
 
@@ -79,13 +78,6 @@ def engine_command() -> list[str]:
     return [sys.executable, "-m", "ganpaint_engine", "serve", "--detached"]
 
 
-def _version() -> str:
-    try:
-        return metadata.version("ganpaint-engine")
-    except metadata.PackageNotFoundError:
-        return "source"
-
-
 def _folders(host: str, config_dir: Path | str | None) -> list[Path]:
     if host not in HOSTS:
         raise PluginUnknownHost(
@@ -126,7 +118,7 @@ def _install_one(host: str, config_dir: Path) -> Installed:
     record = {
         "command": engine_command(),
         "runtime_file": str(runtime_file()),
-        "version": _version(),
+        "version": __version__,
         "host": host,
         "files": sorted(sources),
     }

@@ -15,7 +15,7 @@ KNOWN_CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "cloud")
 OPERATIONS = ("add", "remove")
 QUALITIES = ("final", "preview")
 QUALITY_LABELS = {"final": "Final", "preview": "Preview (faster)"}
-STRENGTH_RANGE = (0.0, 2.0)
+STRENGTH_RANGE = (0.05, 2.0)
 STRENGTH_DEFAULT = 1.0
 SEED_MAX = 2**31 - 1
 

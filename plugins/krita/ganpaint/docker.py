@@ -101,24 +101,28 @@ class GanPaintDocker(DockWidget):
         )
 
     def _apply(self, _checked=False):
-        if self._editing.busy:
+        if not self._apply_button.isEnabled():
             self._status.setText("An edit is under way. Wait for it, or cancel it.")
             return
-        self._show_idle("")
-        window = Krita.instance().activeWindow()
-        self._document = Krita.instance().activeDocument()
+        # First: Krita handles events while it converts colours, a second press among them.
+        self._apply_button.setEnabled(False)
         try:
-            if self._document is None:
-                raise host.wrong_layer("Open a photo first.")
-            view = window.activeView() if window else None
-            self._layer = picture.active_layer(view, self._document)
-            pixels = picture.read(self._document, self._layer)
-            self._editing.start(self._request(), pixels)
+            self._start()
         except BridgeError as error:
             self._show_idle(host.failure_text(error))
-            return
+        except Exception as error:  # Krita would drop it without a word to the person
+            self._show_idle(_broken("The layer could not be read", error))
+
+    def _start(self):
+        window = Krita.instance().activeWindow()
+        self._document = Krita.instance().activeDocument()
+        if self._document is None:
+            raise host.wrong_layer("Open a photo first.")
+        view = window.activeView() if window else None
+        self._layer = picture.active_layer(view, self._document)
+        self._editing.start(self._request(), picture.read(self._document, self._layer))
+        self._bar.setValue(0)
         self._status.setText("Looking for the engine…")
-        self._apply_button.setEnabled(False)
         self._cancel_button.setEnabled(True)
         self._timer.start()
 
@@ -141,14 +145,19 @@ class GanPaintDocker(DockWidget):
                 self._show_idle(update.text)
 
     def _insert(self, update):
-        # Back to idle first: an error while Krita takes the layer must leave the docker usable.
-        self._show_idle("")
+        # Nothing to wait for or to cancel any more, while Krita takes the layer.
+        self._timer.stop()
+        self._cancel_button.setEnabled(False)
         if not any(document == self._document for document in Krita.instance().documents()):
-            self._status.setText("The document was closed before the edit was done.")
+            self._show_idle("The document was closed before the edit was done.")
             return
-        picture.insert(self._document, self._layer, update.patch)
+        try:
+            picture.insert(self._document, self._layer, update.patch)
+        except Exception as error:  # Krita would drop it without a word to the person
+            self._show_idle(_broken("The new layer could not be made", error))
+            return
+        self._show_idle(update.text)
         self._bar.setValue(100)
-        self._status.setText(update.text)
 
     def _show_idle(self, text):
         # The connection is kept only for the length of an edit; an idle engine may then leave.
@@ -158,3 +167,7 @@ class GanPaintDocker(DockWidget):
         self._status.setText(text)
         self._apply_button.setEnabled(True)
         self._cancel_button.setEnabled(False)
+
+
+def _broken(what, error):
+    return host.failure_text(BridgeError("internal", "%s: %s" % (what, error)))

@@ -2,10 +2,12 @@
 
 import json
 
-from .ganpaint_bridge import host
-from .qt import QByteArray
+from krita import Krita
 
-# What the engine works in. Deep documents are linear by default, so their numbers are not sRGB.
+from .ganpaint_bridge import host
+from .qt import QByteArray, QTimer
+
+# What the engine works in. Deep documents are linear by default: their numbers are not sRGB.
 _SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 # Layers that hold pixels of their own; for the others Krita can tell only what they look like.
 _PAINT = "paintlayer"
@@ -34,7 +36,7 @@ def read(document, layer):
     width, height = document.width(), document.height()
     # Asked for the canvas, not the selection's own box: that may reach beyond it.
     mask = bytes(selection.pixelData(0, 0, width, height))
-    pixels = swap_red_and_blue(_srgb_pixels(document, layer, width, height))
+    pixels = swap_red_and_blue(_srgb_pixels(layer, width, height))
     return host.check_picture(host.Picture(pixels, width, height, 4, mask))
 
 
@@ -44,9 +46,9 @@ def insert(document, layer, patch):
     The person may have gone on working: a layer that is gone by now leaves the top of the image.
     """
     new = document.createNode(patch.name, _PAINT)
-    new.setColorSpace(*_SRGB)
-    area = (patch.x, patch.y, patch.width, patch.height)
-    new.setPixelData(QByteArray(swap_red_and_blue(patch.rgba)), *area)
+    pixels = swap_red_and_blue(patch.rgba)
+    own = converted(pixels, patch.width, patch.height, _SRGB, _space(new))
+    new.setPixelData(own, patch.x, patch.y, patch.width, patch.height)
     # Last: what is done to a layer before it belongs to the image needs no undo step of its own.
     parent = layer.parentNode()
     if parent is not None:
@@ -60,7 +62,8 @@ def insert(document, layer, patch):
     document.refreshProjection()
     if parent is not None:
         # The photo stays the active layer, so that the next edit starts from it and not from here.
-        document.setActiveNode(layer)
+        # Later: Krita itself makes the new layer the active one as soon as it gets round to it.
+        QTimer.singleShot(0, lambda: document.setActiveNode(layer))
     return new
 
 
@@ -71,17 +74,33 @@ def swap_red_and_blue(pixels):
     return bytes(swapped)
 
 
-def _srgb_pixels(document, layer, width, height):
-    """BGRA u8 sRGB pixels of the canvas's area, whatever the layer is in."""
+def converted(pixels, width, height, source, target):
+    """Pixels from one colour space (model, depth, profile) to another, by Krita's own conversion.
+
+    It happens in a document of its own that nobody sees: in the person's, each conversion would be
+    an undo step, even that of a layer which never becomes part of the image.
+    """
+    if source == target:
+        return QByteArray(pixels)
     area = (0, 0, width, height)
+    document = Krita.instance().createDocument(width, height, "GANPaint", *_SRGB, 72.0)
+    document.setBatchmode(True)
+    node = document.createNode("pixels", _PAINT)
+    node.setColorSpace(*source)
+    node.setPixelData(QByteArray(pixels), *area)
+    node.setColorSpace(*target)
+    result = node.pixelData(*area)
+    document.setModified(False)
+    document.close()
+    return result
+
+
+def _srgb_pixels(layer, width, height):
+    """BGRA u8 sRGB pixels of the canvas's area, whatever the layer is in."""
     read_raw = layer.pixelData if layer.type() == _PAINT else layer.projectionPixelData
-    raw = read_raw(*area)
-    space = (layer.colorModel(), layer.colorDepth(), layer.colorProfile())
-    if space == _SRGB:
-        return bytes(raw)
-    # Krita's own conversion, on a scratch layer that never becomes part of the document.
-    scratch = document.createNode("scratch", _PAINT)
-    scratch.setColorSpace(*space)
-    scratch.setPixelData(raw, *area)
-    scratch.setColorSpace(*_SRGB)
-    return bytes(scratch.pixelData(*area))
+    raw = read_raw(0, 0, width, height)
+    return bytes(converted(raw, width, height, _space(layer), _SRGB))
+
+
+def _space(layer):
+    return (layer.colorModel(), layer.colorDepth(), layer.colorProfile())

@@ -1,0 +1,260 @@
+"""The stage for the tests in real editors: a chroot with GIMP and Krita, a display, an engine.
+
+The engine runs outside the chroot and the editors inside; the network is shared, and so is the
+stage's folder, under the same path. Nothing here is ever skipped: an editor that is missing, or an
+engine that does not start, fails the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganpaint_engine import plugins
+from ganpaint_engine.client import Client, JobEvent
+from ganpaint_engine.paths import bundled_models_dir
+
+HERE = Path(__file__).parent
+INSIDE = HERE / "inside"
+SETUP_S = 1800
+PATIENCE_S = 150
+
+
+def wait_for(what: str, ready: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+    """The first true value of ``ready()``; fails the test when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = ready()
+        if value:
+            return value
+        time.sleep(0.1)
+    pytest.fail(f"waited {seconds:.0f} s in vain for {what}")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The photo of the tests, and the box (left, top, width, height) selected in it."""
+
+    photo: np.ndarray
+    box: tuple[int, int, int, int]
+
+    @property
+    def mask(self) -> np.ndarray:
+        mask = np.zeros(self.photo.shape[:2], np.uint8)
+        left, top, width, height = self.box
+        mask[top : top + height, left : left + width] = 255
+        return mask
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder seen by engine and editors under the same path, and the way into the chroot."""
+
+    chroot: Path
+    folder: Path
+    scene: Scene
+
+    @property
+    def home(self) -> Path:
+        """HOME of the editors."""
+        return self.folder / "home"
+
+    @property
+    def engine_home(self) -> Path:
+        """GANPAINT_HOME of the engine and of the plug-ins."""
+        return self.folder / "engine"
+
+    def start(self, *command: str, log: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a command in the chroot; what it prints goes to the stage's ``log``."""
+        inside = {
+            "HOME": str(self.home),
+            "GANPAINT_HOME": str(self.engine_home),
+            "GANPAINT_STAGE": str(self.folder),
+            "PYTHONUNBUFFERED": "1",
+            **variables,
+        }
+        with (self.folder / log).open("ab") as output:
+            return subprocess.Popen(
+                [HERE / "editors", "run", self.chroot]
+                + [f"{name}={value}" for name, value in inside.items()]
+                + list(command),
+                env={**os.environ, "SHARE": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def run(self, *command: str, log: str, **variables: str) -> int:
+        """Run a command in the chroot to its end; its exit status."""
+        with self.start(*command, log=log, **variables) as process:
+            try:
+                return process.wait(PATIENCE_S * 2)
+            finally:
+                process.kill()
+
+    def start_gimp(self, program: str, script: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Start GIMP (``program``) with a script of ``inside/`` as its batch code."""
+        code = f"exec(compile(open('{self.folder}/inside/{script}').read(), '{script}', 'exec'))"
+        options = ["--quit", "--batch-interpreter=python-fu-eval", "-b", code]
+        console = ["-i"] if "console" in program else ["--no-splash"]
+        log = script.replace(".py", ".log")
+        return self.start(program, *console, *options, log=log, **variables)
+
+    def report(self, name: str) -> dict[str, Any]:
+        """What a script inside the editor wrote down, once it is there."""
+        path = self.folder / name
+        wait_for(f"{name} (logs in {self.folder})", path.exists)
+        return json.loads(path.read_text())
+
+    def pixels(self, name: str) -> np.ndarray:
+        """A picture that an editor wrote, HxWx4 u8."""
+        return np.asarray(Image.open(self.folder / name).convert("RGBA"))
+
+    def engine(self) -> Client:
+        """A Python client of the engine that the editors use."""
+        return Client.connect(self.engine_home / "runtime/runtime.json", name="tests")
+
+    def working(self) -> bool:
+        """Whether the engine has any job, waiting or running."""
+        with self.engine() as client:
+            status = client.status()
+        return bool(status["running"] or status["waiting"])
+
+
+@dataclass(frozen=True)
+class Display:
+    """An X display inside the chroot, with a window manager, and hands on its keyboard."""
+
+    stage: Stage
+    name: str
+
+    def do(self, *command: str) -> str:
+        """Run a small X program (xdotool, import); what it prints, "" when it fails."""
+        log = self.stage.folder / "x.out"
+        log.unlink(missing_ok=True)
+        code = self.stage.run(*command, log="x.out", DISPLAY=self.name)
+        return log.read_text().strip() if code == 0 else ""
+
+    def window(self, title: str) -> str:
+        """The id of the visible window with this in its title, once there is one."""
+        search = ("xdotool", "search", "--onlyvisible", "--name", title)
+        found = wait_for(f"a window '{title}'", lambda: self.do(*search))
+        return found.split()[0]
+
+    def gone(self, window: str) -> bool:
+        """Whether the window has been closed."""
+        return not self.do("xdotool", "getwindowname", window)
+
+    def press(self, window: str, *keys: str) -> None:
+        """Press keys in a window, as a person would."""
+        self.do("xdotool", "windowactivate", "--sync", window)
+        self.do("xdotool", "key", "--delay", "60", *keys)
+
+    def photograph(self, name: str) -> Path:
+        """A picture of the whole screen."""
+        path = self.stage.folder / name
+        self.do("import", "-window", "root", str(path))
+        return self.keep(path)
+
+    @staticmethod
+    def keep(picture: Path) -> Path:
+        """Copy a screenshot to GANPAINT_SCREENSHOTS, if that is set."""
+        kept = os.environ.get("GANPAINT_SCREENSHOTS")
+        if kept:
+            Path(kept).mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, kept)
+        return picture
+
+
+@pytest.fixture(scope="session")
+def chroot() -> Path:
+    """The folder of the chroot, set up if need be."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("GANPAINT_TEST_EDITORS") or default / "ganpaint-test-editors")
+    done = subprocess.run([HERE / "editors", "setup", folder], timeout=SETUP_S, check=False)
+    if done.returncode:
+        pytest.fail("the chroot with GIMP and Krita could not be set up (see above)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """The bundled model's example, with the box around its mask."""
+    folder = bundled_models_dir() / "churches"
+    folder = bundled_models_dir() / "churches"
+    photo = np.asarray(Image.open(folder / "example.png").convert("RGB"))
+    mask = Image.open(folder / "example_mask.png").convert("L")
+    left, top, right, bottom = mask.getbbox()
+    return Scene(photo, (left, top, right - left, bottom - top))
+
+
+@pytest.fixture(scope="session")
+def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The stage with plug-ins installed, as `ganpaint plugin install` does, and an engine."""
+    stage = Stage(chroot, tmp_path_factory.mktemp("editors"), scene)
+    shutil.copytree(INSIDE, stage.folder / "inside")
+    Image.fromarray(scene.photo).save(stage.folder / "photo.png")
+    (stage.folder / "box.json").write_text(json.dumps(scene.box))
+    plugins.install("gimp", stage.home / ".config/GIMP/3.0")
+    shutil.copy(INSIDE / "gimprc", stage.home / ".config/GIMP/3.0/gimprc")
+    plugins.install("krita", stage.home / ".local/share/krita")
+    environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
+    with (stage.folder / "engine.log").open("wb") as log:
+        command = [sys.executable, "-m", "ganpaint_engine", "serve"]
+        command = [sys.executable, "-m", "ganpaint_engine", "serve"]
+        engine = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for("the engine", (stage.engine_home / "runtime/runtime.json").exists)
+        yield stage
+    finally:
+        engine.terminate()
+        engine.wait(30)
+
+
+@pytest.fixture(scope="session")
+def expected(stage: Stage) -> JobEvent:
+    """What the engine makes of "add tree" in the scene, asked by the Python client."""
+    with stage.engine() as client:
+        scene = stage.scene
+        job = client.submit(
+            scene.photo, scene.mask, concept="tree", operation="add", quality="preview"
+        )
+        return list(client.events(job, timeout=PATIENCE_S))[-1]
+
+
+@pytest.fixture(scope="session")
+def display(stage: Stage) -> Iterator[Display]:
+    """One X display for all tests."""
+    number_file = stage.folder / "display"
+    screen = f"exec Xvfb -displayfd 3 -screen 0 1280x860x24 -nolisten tcp 3>{number_file}"
+    server = stage.start("sh", "-c", screen, log="xvfb.log")
+    number = wait_for("Xvfb", lambda: _text(number_file).strip())
+    display = Display(stage, f":{number}")
+    # The number is there a moment before the server answers.
+    wait_for("the display", lambda: display.do("xdotool", "getdisplaygeometry"))
+    config = f"{stage.folder}/inside/openbox.xml"
+    manager = stage.start(
+        "openbox", "--config-file", config, log="openbox.log", DISPLAY=display.name
+    )
+    try:
+        yield display
+    finally:
+        for process in (manager, server):
+            process.terminate()
+            process.wait(30)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

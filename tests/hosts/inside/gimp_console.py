@@ -1,0 +1,160 @@
+"""Batch code for gimp-console: runs the plug-in on one photo in many ways and writes a report."""
+
+import hashlib
+import json
+import os
+
+import gi
+
+gi.require_version("Gegl", "0.4")
+from gi.repository import Gegl, Gimp, Gio  # noqa: E402
+
+STAGE = os.environ["GANPAINT_STAGE"]
+with open(os.path.join(STAGE, "box.json")) as box_file:
+    BOX = json.load(box_file)
+REPLACE = Gimp.ChannelOps.REPLACE
+RECIPE = "ganpaint-recipe"
+
+
+def file_of(name):
+    return Gio.File.new_for_path(os.path.join(STAGE, name))
+
+
+def open_photo(selected=True):
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file_of("photo.png"))
+    if selected:
+        image.select_rectangle(REPLACE, *BOX)
+    return image, image.get_layers()[0]
+
+
+def rgba(layer):
+    area = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
+    return bytes(layer.get_buffer().get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE))
+
+
+def describe(layer):
+    _, x, y = layer.get_offsets()
+    recipe = layer.get_parasite(RECIPE)
+    return {
+        "name": layer.get_name(),
+        "box": [x, y, layer.get_width(), layer.get_height()],
+        "recipe": json.loads(bytes(recipe.get_data())) if recipe else None,
+        "sha": hashlib.sha256(rgba(layer)).hexdigest(),
+    }
+
+
+def edit(image, layers, procedure="plug-in-ganpaint-edit", save=None, **arguments):
+    """Run a procedure as a script would; what it said, and the image's layers before and after."""
+    before = [describe(layer) for layer in image.get_layers() if not layer.is_group()]
+    pdb = Gimp.get_pdb()
+    config = pdb.lookup_procedure(procedure).create_config()
+    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", layers)
+    config.set_property("quality", "preview")
+    for name, value in arguments.items():
+        config.set_property(name, value)
+    status = pdb.lookup_procedure(procedure).run(config).index(0)
+    # At once: the next call of any procedure replaces it.
+    error = pdb.get_last_error() if status != Gimp.PDBStatusType.SUCCESS else ""
+    if save and not error:
+        with open(os.path.join(STAGE, save), "wb") as file:
+            file.write(rgba(image.get_layers()[0]))
+    return {
+        "status": status.value_nick,
+        "error": error,
+        "before": before,
+        "after": [describe(layer) for layer in image.get_layers() if not layer.is_group()],
+        "active": [layer.get_name() for layer in image.get_selected_layers()],
+    }
+
+
+def plain():
+    image, layer = open_photo()
+    return edit(image, [layer], save="gimp-plain.rgba", concept="tree", operation="add")
+
+
+def shifted():
+    """The layer lies elsewhere on the canvas, and the selection over the same part of it."""
+    image, layer = open_photo(selected=False)
+    layer.set_offsets(37, -11)
+    image.select_rectangle(REPLACE, BOX[0] + 37, BOX[1] - 11, BOX[2], BOX[3])
+    return edit(image, [layer], concept="tree", operation="add")
+
+
+def linear_16_bit():
+    image, layer = open_photo()
+    image.convert_precision(Gimp.Precision.U16_LINEAR)
+    return edit(image, [layer], save="gimp-16bit.rgba", concept="tree", operation="add")
+
+
+def direct_entry():
+    image, layer = open_photo()
+    return edit(image, [layer], procedure="plug-in-ganpaint-remove-dome")
+
+
+def no_selection():
+    image, layer = open_photo(selected=False)
+    return edit(image, [layer])
+
+
+def selection_beside_the_layer():
+    image, layer = open_photo(selected=False)
+    layer.set_offsets(image.get_width() // 2, 0)
+    image.select_rectangle(REPLACE, 0, 0, 10, 10)
+    return edit(image, [layer])
+
+
+def unknown_concept():
+    image, layer = open_photo()
+    return edit(image, [layer], concept="spaceship")
+
+
+def two_layers():
+    image, layer = open_photo()
+    copy = layer.copy()
+    image.insert_layer(copy, None, 0)
+    return edit(image, [layer, copy])
+
+
+def layer_mask():
+    image, layer = open_photo()
+    layer.add_alpha()
+    mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+    layer.add_mask(mask)
+    return edit(image, [mask])
+
+
+def layer_group():
+    image, _ = open_photo()
+    group = Gimp.GroupLayer.new(image, "group")
+    image.insert_layer(group, None, 0)
+    return edit(image, [group])
+
+
+SCENARIOS = {
+    "full": [
+        plain,
+        shifted,
+        linear_16_bit,
+        direct_entry,
+        no_selection,
+        selection_beside_the_layer,
+        unknown_concept,
+        two_layers,
+        layer_mask,
+        layer_group,
+    ],
+    "no engine": [plain],
+}
+
+
+def main():
+    report = {run.__name__: run() for run in SCENARIOS[os.environ["SCENARIOS"]]}
+    path = os.path.join(STAGE, os.environ["REPORT"])
+    with open(path + ".part", "w") as file:
+        json.dump(report, file)
+    os.rename(path + ".part", path)
+
+
+main()

@@ -1,0 +1,196 @@
+"""The GIMP plug-in in real GIMP 3: from a script, and through its dialog on a real display."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Display, Stage, wait_for
+
+from ganpaint_engine.client import JobEvent
+
+pytestmark = pytest.mark.editors
+
+DIALOG = "Edit with GANPaint"
+
+
+@pytest.fixture(scope="module")
+def console(stage: Stage, expected: JobEvent) -> dict[str, Any]:
+    """Reports of gimp-console, by scenario; see inside/gimp_console.py."""
+    variables = {"SCENARIOS": "full", "REPORT": "gimp-console.json"}
+    with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
+        assert gimp.wait(600) == 0, (stage.folder / "gimp_console.log").read_text()[-3000:]
+    return stage.report("gimp-console.json")
+
+
+def patch_of(stage: Stage, name: str, expected: JobEvent) -> np.ndarray:
+    assert expected.patch is not None
+    return np.fromfile(stage.folder / name, np.uint8).reshape(expected.patch.shape)
+
+
+def box_of(expected: JobEvent) -> list[int]:
+    assert expected.patch is not None
+    return [*expected.offset, expected.patch.shape[1], expected.patch.shape[0]]
+
+
+def assert_one_new_layer(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """One layer more, on top and of this name; the old ones, pixels included, as they were."""
+    assert (result["status"], result["error"]) == ("success", "")
+    assert result["after"][1:] == result["before"]
+    assert result["after"][0]["name"] == name
+    return result["after"][0]
+
+
+def assert_refused(result: dict[str, Any], code: str) -> None:
+    assert result["status"] != "success"
+    assert f"[{code}]" in result["error"]
+    assert result["after"] == result["before"]
+
+
+def test_edit_adds_the_engines_patch_as_one_layer(
+    stage: Stage, console: dict[str, Any], expected: JobEvent
+) -> None:
+    layer = assert_one_new_layer(console["plain"], "Add tree")
+    assert layer["box"] == box_of(expected)
+    np.testing.assert_array_equal(patch_of(stage, "gimp-plain.rgba", expected), expected.patch)
+
+
+def test_recipe_is_stored_with_the_layer(console: dict[str, Any], expected: JobEvent) -> None:
+    recipe = console["plain"]["after"][0]["recipe"]
+    assert recipe["concept"] == "tree"
+    assert recipe.keys() == expected.report.keys()
+
+
+def test_photo_stays_the_chosen_layer(console: dict[str, Any]) -> None:
+    assert console["plain"]["active"] == [console["plain"]["before"][0]["name"]]
+
+
+def test_layer_offsets_are_allowed_for(console: dict[str, Any], expected: JobEvent) -> None:
+    layer = assert_one_new_layer(console["shifted"], "Add tree")
+    left, top, width, height = box_of(expected)
+    assert layer["box"] == [left + 37, top - 11, width, height]
+    assert layer["sha"] == console["plain"]["after"][0]["sha"]
+
+
+def test_deep_linear_images_give_the_same_colours(
+    stage: Stage, console: dict[str, Any], expected: JobEvent
+) -> None:
+    assert_one_new_layer(console["linear_16_bit"], "Add tree")
+    got = patch_of(stage, "gimp-16bit.rgba", expected).astype(int)
+    assert np.abs(got - expected.patch).max() <= 2
+
+
+def test_direct_menu_entry_needs_no_arguments(console: dict[str, Any]) -> None:
+    assert_one_new_layer(console["direct_entry"], "Remove dome")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code"),
+    [
+        ("no_selection", "mask_empty"),
+        ("selection_beside_the_layer", "mask_empty"),
+        ("unknown_concept", "unknown_concept"),
+        ("two_layers", "bad_request"),
+        ("layer_mask", "bad_request"),
+        ("layer_group", "bad_request"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(console: dict[str, Any], scenario: str, code: str) -> None:
+    assert_refused(console[scenario], code)
+
+
+def test_missing_engine_is_told(stage: Stage) -> None:
+    variables = {
+        "SCENARIOS": "no engine",
+        "REPORT": "gimp-missing.json",
+        "GANPAINT_HOME": str(stage.folder / "nobody"),
+        "GANPAINT_ENGINE": "/nowhere/ganpaint serve",
+    }
+    with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
+        gimp.wait(300)
+    assert_refused(stage.report("gimp-missing.json")["plain"], "engine_missing")
+
+
+@pytest.fixture(scope="module")
+def gui(stage: Stage, display: Display) -> Iterator[subprocess.Popen[bytes]]:
+    """The real GIMP on the display, running inside/gimp_dialog.py; the tests go through it."""
+    process = stage.start_gimp("gimp-3.0", "gimp_dialog.py", DISPLAY=display.name)
+    yield process
+    process.terminate()
+    process.wait(30)
+
+
+class TestDialog:
+    """One GIMP, in order: apply, undo, cancel, an error, and a good edit after it."""
+
+    def test_apply_adds_one_layer(
+        self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
+    ) -> None:
+        dialog = display.window(DIALOG)
+        # Beside the photo, for the picture.
+        display.do("xdotool", "windowmove", "--sync", dialog, "840", "420")
+        display.press(dialog, "Return")
+        display.photograph("gimp-dialog.png")
+        wait_for("the dialog to close", lambda: display.gone(dialog))
+        applied = stage.report("gimp-applied.json")
+        assert applied["status"] == "success"
+        assert applied["layers"][0] == "Add tree"
+        assert len(applied["layers"]) == 2
+        display.photograph("gimp-layers.png")
+
+    def test_one_undo_takes_it_away(self, stage: Stage, display: Display) -> None:
+        display.press(display.window("GIMP$"), "ctrl+z")
+        wait_for("the undo", lambda: "1 layer" in _title(display))
+        (stage.folder / "gimp-undone.go").touch()
+        undone = stage.report("gimp-undone.json")
+        assert len(undone["layers"]) == 1
+        # Made just before the edit: a second undo would have taken it away.
+        assert undone["selected"]
+
+    def test_cancel_stops_the_engine_and_leaves_the_dialog(
+        self, stage: Stage, display: Display
+    ) -> None:
+        dialog = display.window(DIALOG)
+        display.press(dialog, "Return")
+        wait_for("the edit to begin", stage.working)
+        display.press(dialog, "Escape")
+        wait_for("the edit to end", lambda: not stage.working())
+        assert not display.gone(dialog)
+        display.press(dialog, "Escape")
+        cancelled = stage.report("gimp-cancelled.json")
+        assert cancelled["status"] == "cancel"
+        assert len(cancelled["layers"]) == 1
+
+    def test_an_error_is_shown_and_the_dialog_can_be_used_again(
+        self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
+    ) -> None:
+        dialog = display.window(DIALOG)
+        before = _height(display, dialog)
+        _enter_concept(display, dialog, "spaceship")
+        # The text that appears makes the dialog taller.
+        wait_for("the error", lambda: _height(display, dialog) > before)
+        display.photograph("gimp-error.png")
+        _enter_concept(display, dialog, "tree")
+        retried = stage.report("gimp-retried.json")
+        assert retried["status"] == "success"
+        assert retried["layers"][0] == "Add tree"
+        assert gui.wait(60) == 0
+
+
+def _title(display: Display) -> str:
+    return display.do("xdotool", "search", "--name", "GIMP$", "getwindowname", "%@")
+
+
+def _height(display: Display, window: str) -> int:
+    geometry = display.do("xdotool", "getwindowgeometry", "--shell", window)
+    return int(dict(line.split("=") for line in geometry.split())["HEIGHT"])
+
+
+def _enter_concept(display: Display, dialog: str, concept: str) -> None:
+    """Alt+N is the mnemonic of the concept's list."""
+    display.press(dialog, "alt+n", "ctrl+a")
+    display.do("xdotool", "type", "--delay", "40", concept)
+    display.press(dialog, "Return")
