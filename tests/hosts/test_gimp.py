@@ -124,16 +124,15 @@ def gui(stage: Stage, display: Display) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class TestDialog:
-    """One GIMP, in order: apply, undo, cancel, an error, and a good edit after it."""
+    """One GIMP, in order: apply, undo, cancel, an error and a good edit after it, a menu entry."""
 
     def test_apply_adds_one_layer(
         self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
     ) -> None:
         dialog = display.window(DIALOG)
-        # Beside the photo, for the picture.
-        display.do("xdotool", "windowmove", "--sync", dialog, "840", "420")
+        main = display.window("GIMP$")
+        display.do("xdotool", "windowmove", main, "0", "0", "windowsize", main, "1278", "834")
         display.press(dialog, "Return")
-        display.photograph("gimp-dialog.png")
         wait_for("the dialog to close", lambda: display.gone(dialog))
         applied = stage.report("gimp-applied.json")
         assert applied["status"] == "success"
@@ -156,6 +155,9 @@ class TestDialog:
         dialog = display.window(DIALOG)
         display.press(dialog, "Return")
         wait_for("the edit to begin", stage.working)
+        # Beside the photo, for the picture.
+        display.do("xdotool", "windowmove", "--sync", dialog, "850", "430")
+        display.photograph("gimp-dialog.png")
         display.press(dialog, "Escape")
         wait_for("the edit to end", lambda: not stage.working())
         assert not display.gone(dialog)
@@ -165,7 +167,7 @@ class TestDialog:
         assert len(cancelled["layers"]) == 1
 
     def test_an_error_is_shown_and_the_dialog_can_be_used_again(
-        self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
+        self, stage: Stage, display: Display
     ) -> None:
         dialog = display.window(DIALOG)
         before = _height(display, dialog)
@@ -177,6 +179,13 @@ class TestDialog:
         retried = stage.report("gimp-retried.json")
         assert retried["status"] == "success"
         assert retried["layers"][0] == "Add tree"
+
+    def test_a_direct_entry_starts_at_once_and_closes_by_itself(
+        self, stage: Stage, gui: subprocess.Popen[bytes]
+    ) -> None:
+        direct = stage.report("gimp-direct.json")
+        assert direct["status"] == "success"
+        assert "Remove dome" in direct["layers"]
         assert gui.wait(60) == 0
 
 

@@ -107,6 +107,11 @@ def wrong_layer(reason: str) -> BridgeError:
     return BridgeError("bad_request", reason)
 
 
+def internal(what: str, error: Exception) -> BridgeError:
+    """A fault of the plug-in or of the editor, where it would else be dropped without a word."""
+    return BridgeError("internal", "%s: %s" % (what, error))
+
+
 def check_picture(picture: Picture) -> Picture:
     """``picture``, if its buffers have the promised sizes and something is selected in it.
 

@@ -108,6 +108,9 @@ class EditDialog:
         except BridgeError as error:
             self._show_idle(host.failure_text(error))
             return
+        except Exception as error:
+            self._show_idle(host.failure_text(host.internal("The layer cannot be read", error)))
+            return
         self._bar.set_fraction(0.0)
         self._bar.set_text("Looking for the engine…")
         self._dialog.set_response_sensitive(Gtk.ResponseType.OK, False)
@@ -132,7 +135,11 @@ class EditDialog:
         if not self._image.is_valid():
             self._show_idle("The image was closed before the edit was done.")
             return
-        picture.insert(self._image, self._layer, patch)
+        try:
+            picture.insert(self._image, self._layer, patch)
+        except Exception as error:
+            self._show_idle(host.failure_text(host.internal("The layer cannot be made", error)))
+            return
         self._done = True
         self._loop.quit()
 

@@ -69,7 +69,9 @@ def _run(procedure, run_mode, image, drawables, config, _data):
         layer = picture.active_layer(image, drawables)
         patch = _edit(arguments.request(config, preset), picture.read(image, layer))
         picture.insert(image, layer, patch)
-    except BridgeError as error:
+    except Exception as error:
+        if not isinstance(error, BridgeError):
+            error = host.internal("The edit could not be made", error)
         message = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), host.failure_text(error), 0)
         return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, message)
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)

@@ -111,7 +111,7 @@ class GanPaintDocker(DockWidget):
         except BridgeError as error:
             self._show_idle(host.failure_text(error))
         except Exception as error:  # Krita would drop it without a word to the person
-            self._show_idle(_broken("The layer could not be read", error))
+            self._show_idle(host.failure_text(host.internal("The layer cannot be read", error)))
 
     def _start(self):
         window = Krita.instance().activeWindow()
@@ -154,7 +154,7 @@ class GanPaintDocker(DockWidget):
         try:
             picture.insert(self._document, self._layer, update.patch)
         except Exception as error:  # Krita would drop it without a word to the person
-            self._show_idle(_broken("The new layer could not be made", error))
+            self._show_idle(host.failure_text(host.internal("The layer cannot be made", error)))
             return
         self._show_idle(update.text)
         self._bar.setValue(100)
@@ -167,7 +167,3 @@ class GanPaintDocker(DockWidget):
         self._status.setText(text)
         self._apply_button.setEnabled(True)
         self._cancel_button.setEnabled(False)
-
-
-def _broken(what, error):
-    return host.failure_text(BridgeError("internal", "%s: %s" % (what, error)))

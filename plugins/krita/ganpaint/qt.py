@@ -1,7 +1,7 @@
 """Qt as this Krita has it: Krita 6 embeds Qt 6 and refuses PyQt5, Krita 5 the other way round."""
 
 try:
-    from PyQt6.QtCore import QByteArray, Qt, QTimer
+    from PyQt6.QtCore import QByteArray, QTimer
     from PyQt6.QtWidgets import (
         QComboBox,
         QDoubleSpinBox,
@@ -16,7 +16,7 @@ try:
         QWidget,
     )
 except ImportError:
-    from PyQt5.QtCore import QByteArray, Qt, QTimer
+    from PyQt5.QtCore import QByteArray, QTimer
     from PyQt5.QtWidgets import (
         QComboBox,
         QDoubleSpinBox,
@@ -45,5 +45,4 @@ __all__ = [
     "QTimer",
     "QVBoxLayout",
     "QWidget",
-    "Qt",
 ]

@@ -41,9 +41,9 @@ def state(image, status=None):
     }
 
 
-def ask(image, quality):
+def ask(image, quality, name="plug-in-ganpaint-edit"):
     """Open the dialog, as the menu does; returns once it is closed."""
-    procedure = Gimp.get_pdb().lookup_procedure("plug-in-ganpaint-edit")
+    procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
     config.set_property("image", image)
@@ -61,9 +61,8 @@ def main():
     write("gimp-undone.json", state(image))
     write("gimp-cancelled.json", state(image, ask(image, "final")))
     write("gimp-retried.json", state(image, ask(image, "preview")))
-    Gimp.file_save(
-        Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(path_of("gimp-gui.png")), None
-    )
+    direct = ask(image, "preview", "plug-in-ganpaint-remove-dome")
+    write("gimp-direct.json", state(image, direct))
 
 
 main()

@@ -13,7 +13,7 @@ import traceback
 
 from krita import Extension, Krita, Selection
 from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QComboBox, QLabel, QPushButton
+from PyQt5.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton
 
 STAGE = os.environ["GANPAINT_STAGE"]
 with open(os.path.join(STAGE, "box.json")) as box_file:
@@ -130,7 +130,7 @@ def apply_and_undo(docker):
     docker.choose("quality", "Preview (faster)")
     docker.click("apply")
     yield lambda: not docker.idle()
-    yield lambda: docker.part(QPushButton, "cancel").isEnabled() and "…" in docker.status()
+    yield lambda: docker.part(QProgressBar, "progress").value() > 0
     screenshot("krita-docker.png")
     yield docker.idle
     after = photo.layers()
