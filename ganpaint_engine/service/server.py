@@ -29,7 +29,7 @@ _TICK = 1.0  # seconds: how often clients with jobs hear something, and idleness
 _MAX_PEERS = 1024  # greeted peers remembered; the longest silent one is forgotten first
 _MESSAGES_PER_TURN = 32  # before the worker's reports get their turn
 _FAREWELL = 1000  # milliseconds for the last messages to leave
-_WORKER_END = 5.0  # seconds
+_WORKER_END = 3.0  # seconds
 _HANDSHAKE = 10_000  # milliseconds
 _HEARTBEAT = 10_000
 # A host that is busy (a file dialog, a long filter) does not pump its bridge: be patient.

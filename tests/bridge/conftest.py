@@ -4,6 +4,6 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "service"), str(TESTS.parent / "plugins" / "bridge")]
 
-from engines import engine, home, own_engine, shared_engine  # noqa: E402
+from engines import engine, own_engine, shared_engine  # noqa: E402
 
-__all__ = ["engine", "home", "own_engine", "shared_engine"]
+__all__ = ["engine", "own_engine", "shared_engine"]

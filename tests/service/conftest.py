@@ -1,8 +1,9 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "service"), str(TESTS.parent / "plugins" / "bridge")]
 
-from engines import engine, home, own_engine, shared_engine
+from engines import engine, own_engine, shared_engine  # noqa: E402
 
-__all__ = ["engine", "home", "own_engine", "shared_engine"]
+__all__ = ["engine", "own_engine", "shared_engine"]

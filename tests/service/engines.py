@@ -67,13 +67,6 @@ class EngineProcess:
         return code
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """An empty GANPAINT_HOME."""
-    monkeypatch.setenv("GANPAINT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 @pytest.fixture(scope="module")
 def shared_engine(tmp_path_factory):
     """One engine for all tests of a module: each must leave it able to answer."""

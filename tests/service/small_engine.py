@@ -24,6 +24,8 @@ def edit(job, progress):
     if concept == "deep":  # one step of a second and more, in which no progress can be told
         time.sleep(1.5)
         progress(0.5, "out of the depth")
+    if concept == "abyss":  # one step that nothing interrupts
+        time.sleep(60)
     if concept == "boom":
         raise RuntimeError("boom")
     if concept == "memory":

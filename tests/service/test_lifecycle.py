@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from engines import EngineProcess, edit, until
+from engines import EngineProcess, edit, running, submit, until
 
 from ganpaint_engine import paths
 from ganpaint_engine.client import Client
@@ -18,6 +18,14 @@ def test_signals_end_it_cleanly(own_engine, number):
     assert own_engine.wait() == 0, own_engine.output
     assert not paths.runtime_file().exists()
     assert "Engine ended" in lifecycle.log_file().read_text()
+
+
+def test_it_ends_in_the_middle_of_a_long_computation(own_engine):
+    with Client.connect() as client:
+        running(client, submit(client, "abyss"))
+    own_engine.process.terminate()
+    assert own_engine.wait() == 0, own_engine.output
+    assert not paths.runtime_file().exists()
 
 
 def test_a_second_engine_steps_aside(own_engine):

@@ -1,0 +1,172 @@
+"""The product's own engine, from the socket to the method, on a small model of random weights."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from engines import PATIENCE, until
+from ganpaint_bridge import Engine, run
+
+import ganpaint_engine as gp
+from ganpaint_engine import errors, paths
+from ganpaint_engine.client import Client
+from ganpaint_engine.service import lifecycle
+from ganpaint_engine.service.edits import Edits
+from ganpaint_engine.service.jobs import Job
+
+
+@pytest.fixture(scope="module")
+def engine_home(tmp_path_factory, small_model):
+    """A GANPAINT_HOME with the model "small", a damaged copy of it, and a running engine."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANPAINT_HOME", str(home))
+        patch.setenv("OMP_NUM_THREADS", "1")  # so small a model is slower on several
+        models = paths.user_models_dir()
+        shutil.copytree(small_model, models / "small")
+        shutil.copytree(small_model, models / "damaged")
+        card = models / "damaged" / "model.json"
+        card.write_text(card.read_text().replace('"small"', '"damaged"'))
+        weights = models / "damaged" / "generator.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+        command = [sys.executable, "-m", "ganpaint_engine.service.lifecycle", "--device", "cpu"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until(lifecycle.running, "the engine's start")
+    yield home
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+@pytest.fixture
+def client(engine_home, monkeypatch):
+    monkeypatch.setenv("GANPAINT_HOME", str(engine_home))
+    with Client.connect() as client:
+        yield client
+
+
+@pytest.fixture
+def arrays(photo, stroke):
+    return np.asarray(photo), np.asarray(stroke)
+
+
+def edit(client, image, mask, concept="tree", operation="add", model="small", **options):
+    job = client.submit(image, mask, concept=concept, operation=operation, model=model, **options)
+    return list(client.events(job, timeout=60))
+
+
+def test_welcome_lists_the_models(client):
+    models = {model["name"]: model for model in client.welcome["models"]}
+    assert models["small"]["concepts"] == ["tree", "dome"]
+    assert models["small"]["resolution"] == 32
+    assert client.welcome["default_model"] in models
+
+
+@pytest.fixture(scope="module")
+def session(small_model, photo):
+    """The same photo, opened by the Python API in this process."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield gp.load_model(small_model, device="cpu").open(photo)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("operation", "concept"), [("add", "tree"), ("remove", "dome")])
+def test_an_edit_is_what_the_python_api_makes(client, arrays, session, operation, concept):
+    image, mask = arrays
+    *events, result = edit(client, image, mask, concept, operation, seed=2, strength=0.8)
+    assert {event.type for event in events} <= {"queued", "progress"}
+    expected = session.edit(mask, **{operation: concept}, seed=2, strength=0.8)
+    assert result.name == expected.name
+    assert result.offset == expected.offset
+    assert result.report["psnr"].keys() == {"encoder", "refined", "adapted"}
+    difference = result.patch.astype(int) - np.asarray(expected.patch)
+    assert np.abs(difference).max() <= 2  # sums in another order
+
+
+def test_a_photo_stays_open(client, arrays):
+    image, mask = arrays
+    image = np.fliplr(image).copy()
+    first = edit(client, image, mask)
+    second = edit(client, image, mask, "dome", quality="preview")
+    fractions = [event.fraction for event in first if event.type == "progress"]
+    assert fractions == sorted(fractions)
+    assert "refine" in {event.stage for event in first}
+    assert "refine" not in {event.stage for event in second}
+    assert second[-1].name == "Add dome"
+
+
+def test_through_the_bridge(client, arrays):
+    image, mask = arrays
+    engine = Engine("test", start=False)
+    job = engine.submit(
+        concept="tree",
+        operation="add",
+        quality="preview",
+        model="small",
+        image=(image.tobytes(), 200, 150, 3),
+        mask=(mask.tobytes(), 200, 150),
+    )
+    result = run(engine, job)
+    size = result.header["patch"]
+    assert len(result.frames[0]) == size["width"] * size["height"] * 4
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"mask": np.zeros((150, 200), np.uint8)}, errors.EmptyMask),
+        ({"concept": "unicorn"}, errors.UnknownConcept),
+        ({"model": "no such model"}, errors.UnknownModel),
+        ({"model": "damaged"}, errors.DamagedModel),
+        (
+            {"image": np.zeros((63, 200, 3), np.uint8), "mask": np.ones((63, 200), np.uint8)},
+            errors.PhotoTooSmall,
+        ),
+        ({"strength": 0.0}, errors.BadRequest),
+    ],
+)
+def test_bad_input_has_its_code_and_the_engine_goes_on(client, arrays, changes, error):
+    image, mask = arrays
+    with pytest.raises(error):
+        edit(client, **{"image": image, "mask": mask, **changes})
+    assert edit(client, image, mask, quality="preview")[-1].type == "result"
+
+
+def test_cancel_stops_the_method(client, arrays):
+    image, mask = arrays
+    job = client.submit(
+        np.rot90(image, 2).copy(), mask, concept="tree", operation="add", model="small"
+    )
+    events = client.events(job, timeout=60)
+    next(event for event in events if event.stage == "refine")
+    client.cancel(job)
+    with pytest.raises(errors.Cancelled):
+        list(events)
+    assert client.status()["running"] is None
+
+
+def job_for(image, mask):
+    params = {"concept": "tree", "operation": "add", "strength": 1.0, "seed": 0}
+    params |= {"quality": "preview", "model": "small"}
+    size = {"height": image.shape[0], "width": image.shape[1], "channels": 3}
+    frames = [image.tobytes(), mask.tobytes()]
+    return Job(b"", "x", "edit", {"params": params, "image": size}, frames)
+
+
+def test_only_the_last_photos_are_kept(client, arrays, monkeypatch):
+    monkeypatch.setattr("ganpaint_engine.service.edits._PIXELS_KEPT", 2 * 200 * 150)
+    monkeypatch.setattr("ganpaint_engine.session.REFINE_STEPS", 2)
+    monkeypatch.setattr("ganpaint_engine.session.PHOTO_STEPS", 2)
+    image, mask = arrays
+    edits = Edits("cpu")
+    for shift in range(3):
+        edits.edit(job_for(np.roll(image, shift, axis=0), mask), lambda *_: None)
+    assert len(edits._photos) == 2
+    stages = []
+    edits.edit(job_for(np.roll(image, 2, axis=0), mask), lambda _, stage: stages.append(stage))
+    assert "refine" not in stages
