@@ -25,23 +25,27 @@ OUTLIER = 8.0
 """A unit whose peak is this many times its 99th percentile is an outlier, and no concept's."""
 
 
-def unit_iou(r: Tensor, present: Tensor) -> Tensor:
-    """Best IoU over QUANTILES of every unit with a concept. C values in [0, 1].
+FINE = 16
+"""Side of the grid on which activations and label maps are compared."""
 
-    r: N×C×8×8. present: N×S×S bool, where the concept is.
+
+def unit_iou(r: Tensor, present: Tensor) -> Tensor:
+    """Best IoU over QUANTILES of every unit with every concept. K×C values in [0, 1].
+
+    r: N×C×8×8. present: N×K×S×S in {0, 1}, where each concept is.
     """
-    size = present.shape[-2:]
     flat = r.transpose(0, 1).flatten(1)
     thresholds = torch.quantile(flat, torch.tensor(QUANTILES, device=r.device), dim=1)
-    inter = torch.zeros(len(QUANTILES), r.shape[1], device=r.device)
-    union = torch.zeros_like(inter)
-    for one, where in zip(r.split(1), present.split(1), strict=True):
-        big = F.interpolate(one, size=size, mode="bilinear", align_corners=False)[0]
-        for q in range(len(QUANTILES)):
-            on = big > thresholds[q].view(-1, 1, 1)
-            inter[q] += (on & where).sum((1, 2))
-            union[q] += (on | where).sum((1, 2))
-    return (inter / union.clamp(min=1)).amax(0)
+    fine = F.interpolate(present.float(), size=(FINE, FINE), mode="nearest").flatten(2)
+    shape = (len(QUANTILES), r.shape[1], present.shape[1])
+    inter, active = torch.zeros(shape, device=r.device), torch.zeros(shape[:2], device=r.device)
+    for one, where in zip(r.split(1), fine, strict=True):
+        big = F.interpolate(one, size=(FINE, FINE), mode="bilinear", align_corners=False)
+        on = (big.flatten(2) > thresholds[..., None]).float()
+        inter += on @ where.T
+        active += on.sum(2)
+    union = active[..., None] + fine.sum((0, 2)) - inter
+    return (inter / union.clamp(min=1)).amax(0).T
 
 
 def outliers(r: Tensor) -> Tensor:
@@ -85,7 +89,8 @@ def dissect(
     present = {c: labels == k for k, c in enumerate(classes)}
     held = {c: where for c, where in present.items() if where.any()}
     usable = ~outliers(r)
-    iou = {c: unit_iou(r, where) * usable for c, where in held.items()}
+    agreed = unit_iou(r, torch.stack(list(held.values()), dim=1)) * usable
+    iou = dict(zip(held, agreed, strict=True))
     # A unit belongs to the concept it agrees with most; the others may not claim it.
     owner = torch.stack(list(iou.values())).argmax(0)
     own: dict[str, Tensor] = {}

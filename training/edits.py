@@ -71,12 +71,17 @@ class Statistics:
 
 @dataclass
 class Edits:
-    """A batch of training edits: r_e N×C×8×8, stroke N×1×8×8, and what was asked of each."""
+    """A batch of training edits: r_e N×C×8×8, stroke N×1×8×8, and what was asked of each.
+
+    ``restoring`` marks those whose right answer is known: the concept was taken away where the
+    picture has it, and put back.
+    """
 
     r: Tensor
     stroke: Tensor
     names: list[str]
     adding: list[bool]
+    restoring: list[bool]
 
 
 def _rectangle(rng: torch.Generator) -> Tensor:
@@ -108,35 +113,44 @@ def _addition(shares: Tensor, rng: torch.Generator) -> tuple[str, Tensor]:
     return name, stroke
 
 
-def _removal(own: Tensor, rng: torch.Generator) -> tuple[str, Tensor] | None:
-    """A concept that this picture (shares K×8×8) holds, and its cells, grown by one at times."""
-    held = [n for n in REMOVED if own[CLASSES.index(n)].amax() > 0.3]
+def _held(own: Tensor, names: tuple[str, ...], rng: torch.Generator) -> tuple[str, Tensor] | None:
+    """A concept that this picture (shares K×8×8) holds, and its cells 1×8×8."""
+    held = [n for n in names if own[CLASSES.index(n)].amax() > 0.3]
     if not held:
         return None
     name = held[int(torch.randint(len(held), (), generator=rng))]
     stroke = (own[CLASSES.index(name)] > 0.05).float()[None]
-    if torch.rand((), generator=rng) < 0.5:
-        stroke = F.max_pool2d(stroke[None], 3, 1, 1)[0]
     return (name, stroke) if stroke.mean() < 0.6 else None
 
 
+def _removal(own: Tensor, rng: torch.Generator) -> tuple[str, Tensor] | None:
+    """A concept to remove and its cells, grown by one at times."""
+    found = _held(own, REMOVED, rng)
+    if found and torch.rand((), generator=rng) < 0.5:
+        return found[0], F.max_pool2d(found[1][None], 3, 1, 1)[0]
+    return found
+
+
 def make(r: Tensor, shares: Tensor, statistics: Statistics, rng: torch.Generator) -> Edits:
-    """One random edit for each of ``r``: a third of them removals, where there is cause."""
-    out, strokes, names, adding = [], [], [], []
+    """One random edit for each of ``r``: additions, removals and restorations, a third each."""
+    out, strokes, names, adding, restoring = [], [], [], [], []
     for n in range(len(r)):
-        wish = _removal(shares[n], rng) if torch.rand((), generator=rng) < 1 / 3 else None
-        add = wish is None
-        name, stroke = wish or _addition(shares, rng)
-        concept, one = statistics.concept(name), r[n : n + 1]
-        strength = 0.8 + 0.4 * float(torch.rand((), generator=rng))
-        u = stroke[None]
-        out.append(
-            concepts.add(one, u, concept, strength) if add else concepts.remove(one, u, concept)
-        )
+        kind = int(torch.randint(3, (), generator=rng))
+        removal = _removal(shares[n], rng) if kind == 0 else None
+        restoration = _held(shares[n], ADDED, rng) if kind == 1 else None
+        name, stroke = removal or restoration or _addition(shares, rng)
+        concept, one, u = statistics.concept(name), r[n : n + 1], stroke[None]
+        if removal or restoration:
+            one = concepts.remove(one, u, concept)
+        if not removal:
+            strength = 0.9 + 0.2 * float(torch.rand((), generator=rng))
+            one = concepts.add(one, u, concept, strength)
+        out.append(one)
         strokes.append(u)
         names.append(name)
-        adding.append(add)
-    return Edits(torch.cat(out), torch.cat(strokes), names, adding)
+        adding.append(removal is None)
+        restoring.append(restoration is not None)
+    return Edits(torch.cat(out), torch.cat(strokes), names, adding, restoring)
 
 
 def semantic_loss(logits: Tensor, edits: Edits) -> Tensor:
@@ -151,7 +165,9 @@ def semantic_loss(logits: Tensor, edits: Edits) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def outside(stroke: Tensor, resolution: int) -> Tensor:
-    """1 where an edit under ``stroke`` (N×1×8×8) should change nothing, N×1×R×R."""
-    reach = F.max_pool2d((stroke > 0).float(), 3, 1, 1)
+def known(edits: Edits, resolution: int) -> Tensor:
+    """1 where the answer of an edit is the picture itself, N×1×R×R: away from the stroke, and all
+    over where a concept was taken away and put back."""
+    reach = F.max_pool2d((edits.stroke > 0).float(), 3, 1, 1)
+    reach[torch.tensor(edits.restoring)] = 0
     return 1 - F.interpolate(reach, size=(resolution, resolution), mode="nearest")

@@ -84,9 +84,10 @@ class Weights:
     l1: float = 8.0
     perceptual: float = 2.0
     group: float = 1.0
-    semantic: float = 1.0
+    semantic: float = 0.3
+    beyond: float = 10.0
     keep: float = 6.0
-    adversarial: float = 0.5
+    adversarial: float = 1.0
     penalty: float = 0.5
     penalty_every: int = 16
 
@@ -193,10 +194,16 @@ class Trainer:
         }
 
     def _edits(self, x: Tensor, edited: Tensor, edits: Edits) -> dict[str, Tensor]:
-        keep = edits_module.outside(edits.stroke, self.resolution)
+        keep = edits_module.known(edits, self.resolution)
         kept = ((edited - x).abs() * keep).sum() / (keep.sum() * 3).clamp(min=1)
-        semantic = edits_module.semantic_loss(self.segmenter(edited), edits)
-        return {"keep": self.weights.keep * kept, "semantic": self.weights.semantic * semantic}
+        # The segmenter sees what a screen would show: colours beyond it would only fool it.
+        semantic = edits_module.semantic_loss(self.segmenter(edited.clamp(-1, 1)), edits)
+        beyond = F.relu(edited.abs() - 1).mean()
+        return {
+            "keep": self.weights.keep * kept,
+            "semantic": self.weights.semantic * semantic,
+            "beyond": self.weights.beyond * beyond,
+        }
 
     def _critics(
         self, x: Tensor, fake: Tensor, r: Tensor, sampled: Tensor, adversarial: bool
