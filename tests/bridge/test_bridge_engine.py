@@ -50,11 +50,10 @@ def pump_for(engine, wanted):
 
 def code_of(engine, job):
     """The code with which a job fails."""
-    with pytest.raises(BridgeError) as caught:
-        run(engine, job)
-    assert caught.value.message
-    assert caught.value.code in errors.BY_CODE
-    return caught.value.code
+    (error,) = (e.error for e in pump_for(engine, "failed") if e.job_id == job and e.error)
+    assert error.message
+    assert error.code in errors.BY_CODE
+    return error.code
 
 
 # -- with an engine that runs --------------------------------------------------------------------

@@ -20,10 +20,12 @@ from engines import (
     submit,
     until,
 )
+from ganpaint_bridge.connection import Connection, Lost
+from ganpaint_bridge.zmtp import Zmtp
 
 from ganpaint_engine import errors
 from ganpaint_engine.client import Client
-from ganpaint_engine.service import protocol
+from ganpaint_engine.service import protocol, security
 
 FRAMES = bytes(24), bytes(8)
 
@@ -271,12 +273,15 @@ def test_an_unidentified_peer_that_announces_a_huge_frame(engine):
             tcp.sendall(greeting + struct.pack(">BQ", 6, size) + b"x" * 1000)
 
 
-def test_an_identified_peer_that_announces_a_huge_frame(client):
-    with Raw() as raw:
-        raw.send(protocol.pack({"type": "STATUS"}), bytes(protocol.MAX_FRAME + 1))
-        raw.socket.rcvtimeo = 1000
-        with pytest.raises(Exception, match="temporarily unavailable"):
-            raw.receive()
+def test_an_identified_peer_that_announces_a_huge_frame_is_cut_off(engine):
+    runtime = engine.runtime()
+    zmtp = Zmtp(security.USERNAME, security.password(runtime.token), 1000)
+    connection = Connection("127.0.0.1", int(runtime.endpoint.rpartition(":")[2]), zmtp)
+    until(lambda: connection.pump(0.01) or connection.ready, "the handshake")
+    zmtp.out.append(memoryview(struct.pack(">BQ", 2, protocol.MAX_FRAME + 1)))
+    with pytest.raises(Lost):
+        until(lambda: connection.pump(0.01), "the end of the connection")
+    connection.close()
 
 
 def test_a_connection_cut_in_the_middle_of_a_picture(engine):
