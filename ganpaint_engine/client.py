@@ -131,14 +131,10 @@ class Client:
             "quality": quality,
             "model": model,
         }
-        header = {
-            "type": "SUBMIT",
-            "job_id": job_id,
-            "op": "edit",
-            "params": params,
-            "image": {"width": width, "height": height, "channels": channels, "dtype": "uint8"},
-            "mask": {"width": mask.shape[1], "height": mask.shape[0], "dtype": "uint8"},
-        }
+        mask_size = {"width": mask.shape[1], "height": mask.shape[0], "dtype": "uint8"}
+        size = {"width": width, "height": height, "channels": channels, "dtype": "uint8"}
+        header = {"type": "SUBMIT", "job_id": job_id, "op": "edit", "params": params}
+        header |= {"image": size, "mask": mask_size}
         frames = [image.tobytes(), mask.tobytes()]
         protocol.check_pictures(protocol.check(header), frames)
         self._inbox[job_id] = deque()

@@ -2,7 +2,11 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "service"), str(TESTS.parent / "plugins" / "bridge")]
+sys.path[:0] = [
+    str(TESTS / "service"),
+    str(TESTS / "bridge"),
+    str(TESTS.parent / "plugins" / "bridge"),
+]
 
 from engines import engine, own_engine, shared_engine  # noqa: E402
 

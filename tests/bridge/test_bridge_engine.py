@@ -1,4 +1,4 @@
-"""The bridge's Engine against real engine processes, and against those who only pretend."""
+"""The bridge's Engine against real engine processes."""
 
 import json
 import os
@@ -6,54 +6,21 @@ import shlex
 import signal
 import socket
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
-from engines import PATIENCE, SCRIPT, edit, is_free, running, until
-from ganpaint_bridge import BridgeError, Engine, Event, error_text, event_text, run
+from bridges import bridge, code_of, pump_for, submit
+from engines import SCRIPT, edit, is_free, running, until
+from ganpaint_bridge import BridgeError, Event, error_text, event_text, run
 from ganpaint_bridge.locate import clean_environment
-from test_client import Stranger, write_runtime
+from strangers import write_runtime
 
 from ganpaint_engine import errors, paths
 from ganpaint_engine.client import Client
-from ganpaint_engine.service import lifecycle, security
+from ganpaint_engine.service import lifecycle
 
 START = shlex.join([sys.executable, str(SCRIPT)])
-
-
-def bridge(start=False, **options):
-    return Engine("test", start=start, **options)
-
-
-def submit(engine, concept="tree", width=4, height=3, channels=3, **options):
-    pixels = bytes(i % 256 for i in range(width * height * channels))
-    return engine.submit(
-        concept=concept,
-        operation="add",
-        image=(pixels, width, height, channels),
-        mask=(b"\xff" * (width * height), width, height),
-        **options,
-    )
-
-
-def pump_for(engine, wanted):
-    """Pump until an event of type ``wanted``; all events so far."""
-    events = []
-    deadline = time.monotonic() + PATIENCE
-    while not any(event.type == wanted for event in events):
-        assert time.monotonic() < deadline, events
-        events += engine.pump(0.05)
-    return events
-
-
-def code_of(engine, job):
-    """The code with which a job fails."""
-    (error,) = (e.error for e in pump_for(engine, "failed") if e.job_id == job and e.error)
-    assert error.message
-    assert error.code in errors.BY_CODE
-    return error.code
 
 
 # -- with an engine that runs --------------------------------------------------------------------
@@ -302,134 +269,6 @@ def test_an_engine_that_leaves_while_idle_is_no_error(own_engine, monkeypatch):
     run(client, submit(client))
     client.close()
     assert lifecycle.stop()
-
-
-# -- those who only pretend ----------------------------------------------------------------------
-
-
-def test_wrong_token(engine):
-    path = paths.runtime_file()
-    right = path.read_bytes()
-    write_runtime(json.loads(right)["endpoint"])
-    try:
-        client = bridge()
-        assert code_of(client, submit(client)) == "wrong_token"
-    finally:
-        path.write_bytes(right)
-    run(client, submit(client))
-    client.close()
-
-
-def test_a_stranger_on_a_stale_port_is_sent_no_picture(home):
-    with Stranger() as stranger:
-        write_runtime(f"tcp://127.0.0.1:{stranger.port}")
-        client = bridge()
-        assert code_of(client, submit(client)) == "wrong_token"
-    assert stranger.heard == ["HELLO"]
-
-
-def test_an_engine_of_another_major(home):
-    token = security.new_token()
-    with Stranger("2.0", token) as newer:
-        write_runtime(f"tcp://127.0.0.1:{newer.port}", token)
-        client = bridge()
-        assert code_of(client, submit(client)) == "protocol_mismatch"
-    assert newer.heard == ["HELLO"]
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff" * 100, bytes(64), b"\xff" + bytes(63)]
-)
-def test_other_programs_on_the_port(home, answer):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            peer, _ = server.accept()
-            with peer:
-                peer.sendall(answer)
-                peer.shutdown(socket.SHUT_WR)
-                peer.recv(1000)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        write_runtime(f"tcp://127.0.0.1:{server.getsockname()[1]}")
-        client = bridge()
-        assert code_of(client, submit(client)) == "engine_unreachable"
-        client.close()
-        thread.join()
-
-
-def test_a_port_that_keeps_silent_ends_in_bounded_time(home, monkeypatch):
-    monkeypatch.setattr("ganpaint_bridge.engine._ANSWER_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        write_runtime(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
-        client = bridge()
-        assert code_of(client, submit(client)) == "engine_unreachable"
-
-
-class Babbler(Stranger):
-    """Knows the token, and then says ``answers``."""
-
-    def __init__(self, token, answers):
-        super().__init__("1.0", token)
-        self.answers = answers
-
-    def run(self):
-        router = self.router
-
-        class Router:
-            poll, recv_multipart = router.poll, router.recv_multipart
-
-            def send_multipart(self, parts, answers=self.answers):
-                router.send_multipart(parts)
-                for answer in answers:
-                    router.send_multipart([parts[0], *answer])
-
-        self.router = Router()
-        super().run()
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        [b""],
-        [b"\xc1"],
-        [b"\x01"],
-        [b"\x80"],
-        [b"\xdf\xff\xff\xff\xff"],
-        [security.USERNAME],
-    ],
-)
-def test_babble_from_the_engine(home, answer):
-    token = security.new_token()
-    with Babbler(token, [answer]) as babbler:
-        write_runtime(f"tcp://127.0.0.1:{babbler.port}", token)
-        client = bridge()
-        assert code_of(client, submit(client, job_id="j")) == "engine_unreachable"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"patch": {"width": 2, "height": 2}},
-        {"patch": {}},
-        {"patch": None},
-        {"offset": [1]},
-        {"offset": None},
-    ],
-)
-def test_a_result_that_does_not_fit(home, changes):
-    from ganpaint_engine.service import protocol
-
-    header = {"type": "RESULT", "job_id": "j", "name": "x", "offset": [0, 0], "report": {}}
-    header["patch"] = {"width": 1, "height": 1, "channels": 4, "dtype": "uint8"}
-    unknown = {"type": "FROM_THE_FUTURE", "job_id": "j"}
-    answers = [[protocol.pack(unknown)], [protocol.pack({**header, **changes}), bytes(4)]]
-    token = security.new_token()
-    with Babbler(token, answers) as babbler:
-        write_runtime(f"tcp://127.0.0.1:{babbler.port}", token)
-        client = bridge()
-        assert code_of(client, submit(client, job_id="j")) == "engine_unreachable"
 
 
 # -- texts ---------------------------------------------------------------------------------------

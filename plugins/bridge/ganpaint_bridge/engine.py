@@ -69,11 +69,7 @@ class Engine:
         ``operation`` is "add" or "remove", ``quality`` "preview" or "final".
         Raises BridgeError bad_request when sizes and bytes do not agree.
         """
-        pixels, width, height, channels = image
-        mask_pixels, mask_width, mask_height = mask
-        if len(pixels) != width * height * channels or len(mask_pixels) != mask_width * mask_height:
-            raise BridgeError("bad_request", "The picture's bytes do not fit its size.")
-        params = {
+        params: Dict[str, Any] = {
             "concept": concept,
             "operation": operation,
             "strength": float(strength),
@@ -83,18 +79,9 @@ class Engine:
         if model is not None:
             params["model"] = model
         job_id = job_id or uuid.uuid4().hex
-        picture = {"width": width, "height": height, "channels": channels, "dtype": "uint8"}
-        header = {
-            "type": "SUBMIT",
-            "job_id": job_id,
-            "op": "edit",
-            "params": params,
-            "image": picture,
-            "mask": {"width": mask_width, "height": mask_height, "dtype": "uint8"},
-        }
         if job_id in self._jobs:
             raise BridgeError("bad_request", "There is a job of this id already.")
-        self._jobs[job_id] = [packb(header), pixels, mask_pixels]
+        self._jobs[job_id] = _submit_frames(job_id, params, image, mask)
         if self._state in ("failed", "asleep"):
             self._find_afresh()
         elif self._state == "ready":
@@ -285,6 +272,28 @@ class Engine:
         jobs = list(self._jobs) or [None]  # type: ignore[list-item]
         self._jobs.clear()
         self._events += [Event("failed", job_id, error=error) for job_id in jobs]
+
+
+def _submit_frames(
+    job_id: str,
+    params: Dict[str, Any],
+    image: Tuple[bytes, int, int, int],
+    mask: Tuple[bytes, int, int],
+) -> List[bytes]:
+    """The message SUBMIT. Raises BridgeError bad_request."""
+    pixels, width, height, channels = image
+    mask_pixels, mask_width, mask_height = mask
+    if len(pixels) != width * height * channels or len(mask_pixels) != mask_width * mask_height:
+        raise BridgeError("bad_request", "The picture's bytes do not fit its size.")
+    header = {
+        "type": "SUBMIT",
+        "job_id": job_id,
+        "op": "edit",
+        "params": params,
+        "image": {"width": width, "height": height, "channels": channels, "dtype": "uint8"},
+        "mask": {"width": mask_width, "height": mask_height, "dtype": "uint8"},
+    }
+    return [packb(header), pixels, mask_pixels]
 
 
 def run(engine: Engine, job_id: str, on_event: Optional[Callable[[Event], None]] = None) -> Event:
