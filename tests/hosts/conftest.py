@@ -191,12 +191,12 @@ def chroot() -> Path:
 
 @pytest.fixture(scope="session")
 def scene() -> Scene:
-    """The bundled model's example, with the box around its mask."""
-    folder = bundled_models_dir() / "churches"
-    folder = bundled_models_dir() / "churches"
-    photo = np.asarray(Image.open(folder / "example.png").convert("RGB"))
-    mask = Image.open(folder / "example_mask.png").convert("L")
-    left, top, right, bottom = mask.getbbox()
+    """The bundled model's example of adding a tree, with the box around its stroke."""
+    folder = bundled_models_dir() / "churches" / "examples"
+    wishes = json.loads((folder / "examples.json").read_text())
+    wish = next(w for w in wishes if (w["operation"], w["concept"]) == ("add", "tree"))
+    photo = np.asarray(Image.open(folder / wish["photo"]).convert("RGB"))
+    left, top, right, bottom = Image.open(folder / wish["mask"]).convert("L").getbbox()
     return Scene(photo, (left, top, right - left, bottom - top))
 
 
@@ -212,7 +212,6 @@ def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) 
     plugins.install("krita", stage.home / ".local/share/krita")
     environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
     with (stage.folder / "engine.log").open("wb") as log:
-        command = [sys.executable, "-m", "ganpaint_engine", "serve"]
         command = [sys.executable, "-m", "ganpaint_engine", "serve"]
         engine = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

@@ -71,7 +71,7 @@ def test_photo_stays_the_chosen_layer(console: dict[str, Any]) -> None:
 def test_layer_offsets_are_allowed_for(console: dict[str, Any], expected: JobEvent) -> None:
     layer = assert_one_new_layer(console["shifted"], "Add tree")
     left, top, width, height = box_of(expected)
-    assert layer["box"] == [left + 37, top - 11, width, height]
+    assert layer["box"] == [left - 37, top + 11, width, height]
     assert layer["sha"] == console["plain"]["after"][0]["sha"]
 
 
@@ -124,14 +124,29 @@ def gui(stage: Stage, display: Display) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class TestDialog:
-    """One GIMP, in order: apply, undo, cancel, an error and a good edit after it, a menu entry."""
+    """One GIMP, in order: cancel, apply, undo, an error and a good edit after it, a menu entry."""
 
-    def test_apply_adds_one_layer(
+    def test_cancel_stops_the_engine_and_leaves_the_dialog(
         self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
     ) -> None:
         dialog = display.window(DIALOG)
         main = display.window("GIMP$")
         display.do("xdotool", "windowmove", main, "0", "0", "windowsize", main, "1278", "834")
+        display.press(dialog, "Return")
+        wait_for("the edit to begin", stage.working)
+        # Beside the photo, for the picture.
+        display.do("xdotool", "windowmove", "--sync", dialog, "850", "430")
+        display.photograph("gimp-dialog.png")
+        display.press(dialog, "Escape")
+        wait_for("the edit to end", lambda: not stage.working())
+        assert not display.gone(dialog)
+        display.press(dialog, "Escape")
+        cancelled = stage.report("gimp-cancelled.json")
+        assert cancelled["status"] == "cancel"
+        assert len(cancelled["layers"]) == 1
+
+    def test_apply_adds_one_layer(self, stage: Stage, display: Display) -> None:
+        dialog = display.window(DIALOG)
         display.press(dialog, "Return")
         wait_for("the dialog to close", lambda: display.gone(dialog))
         applied = stage.report("gimp-applied.json")
@@ -148,23 +163,6 @@ class TestDialog:
         assert len(undone["layers"]) == 1
         # Made just before the edit: a second undo would have taken it away.
         assert undone["selected"]
-
-    def test_cancel_stops_the_engine_and_leaves_the_dialog(
-        self, stage: Stage, display: Display
-    ) -> None:
-        dialog = display.window(DIALOG)
-        display.press(dialog, "Return")
-        wait_for("the edit to begin", stage.working)
-        # Beside the photo, for the picture.
-        display.do("xdotool", "windowmove", "--sync", dialog, "850", "430")
-        display.photograph("gimp-dialog.png")
-        display.press(dialog, "Escape")
-        wait_for("the edit to end", lambda: not stage.working())
-        assert not display.gone(dialog)
-        display.press(dialog, "Escape")
-        cancelled = stage.report("gimp-cancelled.json")
-        assert cancelled["status"] == "cancel"
-        assert len(cancelled["layers"]) == 1
 
     def test_an_error_is_shown_and_the_dialog_can_be_used_again(
         self, stage: Stage, display: Display

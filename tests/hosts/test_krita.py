@@ -25,6 +25,8 @@ def krita(stage: Stage, display: Display, expected: JobEvent) -> dict[str, Any]:
             cancel_when_working(stage)
             report = stage.report("krita.json")
         finally:
+            # How it ended, beside the logs, for whoever looks into a failure.
+            display.do("import", "-window", "root", str(stage.folder / "krita-end.png"))
             process.terminate()
     for name in ("krita-docker.png", "krita-layers.png"):
         display.keep(stage.folder / name)

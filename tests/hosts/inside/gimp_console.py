@@ -77,8 +77,8 @@ def plain():
 def shifted():
     """The layer lies elsewhere on the canvas, and the selection over the same part of it."""
     image, layer = open_photo(selected=False)
-    layer.set_offsets(37, -11)
-    image.select_rectangle(REPLACE, BOX[0] + 37, BOX[1] - 11, BOX[2], BOX[3])
+    layer.set_offsets(-37, 11)
+    image.select_rectangle(REPLACE, BOX[0] - 37, BOX[1] + 11, BOX[2], BOX[3])
     return edit(image, [layer], concept="tree", operation="add")
 
 

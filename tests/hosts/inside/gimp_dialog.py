@@ -56,10 +56,11 @@ def main():
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path_of("photo.png")))
     Gimp.Display.new(image)
     image.select_rectangle(Gimp.ChannelOps.REPLACE, *BOX)
+    # First: after an edit, the dialog would begin with the quality of that one.
+    write("gimp-cancelled.json", state(image, ask(image, "final")))
     write("gimp-applied.json", state(image, ask(image, "preview")))
     wait_for_go("gimp-undone.go")
     write("gimp-undone.json", state(image))
-    write("gimp-cancelled.json", state(image, ask(image, "final")))
     write("gimp-retried.json", state(image, ask(image, "preview")))
     direct = ask(image, "preview", "plug-in-ganpaint-remove-dome")
     write("gimp-direct.json", state(image, direct))

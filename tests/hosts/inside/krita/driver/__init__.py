@@ -47,10 +47,22 @@ class Docker:
     def idle(self):
         return self.part(QPushButton, "apply").isEnabled()
 
+    def forget(self):
+        """Empty the status line, so that ``settled`` tells the next outcome from the last."""
+        self.part(QLabel, "status").setText("")
+
+    def settled(self):
+        return self.idle() and self.status() != ""
+
     def choose(self, name, text):
         self.part(QComboBox, name).setCurrentText(text)
 
     def click(self, name):
+        self.forget()
+        # Once the docker has taken its new shape: with the text above, the buttons move.
+        QTimer.singleShot(400, lambda: self.click_now(name))
+
+    def click_now(self, name):
         button = self.part(QPushButton, name)
         middle = button.mapToGlobal(button.rect().center())
         move = ["xdotool", "mousemove", str(middle.x()), str(middle.y())]
@@ -113,7 +125,7 @@ def no_selection(docker):
     yield photo.ready
     before = photo.layers()
     docker.click("apply")
-    yield lambda: "[" in docker.status()
+    yield docker.settled
     REPORT["no_selection"] = {
         "status": docker.status(),
         "idle": docker.idle(),
@@ -129,10 +141,9 @@ def apply_and_undo(docker):
     before = photo.layers()
     docker.choose("quality", "Preview (faster)")
     docker.click("apply")
-    yield lambda: not docker.idle()
     yield lambda: docker.part(QProgressBar, "progress").value() > 0
     screenshot("krita-docker.png")
-    yield docker.idle
+    yield docker.settled
     after = photo.layers()
     save_pixels(photo.layer(after[-1]["name"]), "krita-plain.bgra")
     yield pause(0.5)
@@ -156,11 +167,10 @@ def cancel(docker):
     before = photo.layers()
     docker.choose("quality", "Final")
     docker.click("apply")
-    yield lambda: not docker.idle()
     mark("krita-working")
     yield lambda: os.path.exists(path_of("krita-cancel.go"))
     docker.click("cancel")
-    yield docker.idle
+    yield docker.settled
     REPORT["cancel"] = {"status": docker.status(), "before": before, "after": photo.layers()}
     mark("krita-cancelled")
     photo.close()
@@ -173,13 +183,12 @@ def error_then_menu(docker):
     docker.choose("quality", "Preview (faster)")
     docker.choose("concept", "spaceship")
     docker.click("apply")
-    yield lambda: not docker.idle()
-    yield docker.idle
+    yield docker.settled
     REPORT["error"] = {"status": docker.status(), "after": photo.layers()}
     before = photo.layers()
+    docker.forget()
     menu_entry("Tools", "GANPaint", "Remove", "Dome").trigger()
-    yield lambda: not docker.idle()
-    yield docker.idle
+    yield docker.settled
     REPORT["menu"] = {"before": before, "after": photo.layers()}
     photo.close()
 
@@ -199,8 +208,7 @@ def linear_16_bit(docker):
     docker.choose("operation", "Add")
     docker.choose("concept", "tree")
     docker.click("apply")
-    yield lambda: not docker.idle()
-    yield docker.idle
+    yield docker.settled
     after = photo.layers()
     save_pixels(photo.layer("Add tree"), "krita-16bit.bgra")
     once = photo.undo()
