@@ -1,4 +1,6 @@
-"""Talks to GANPaint's engine from inside an editor, with Python's standard library alone::
+"""Talks to GANPaint's engine from inside an editor, with Python's standard library alone.
+
+Usage::
 
     engine = Engine(client="gimp 3.0.4")
     job = engine.submit(concept="tree", operation="add", image=(…), mask=(…))
