@@ -1,9 +1,10 @@
 """The Python client of a running engine, on pyzmq. Never imports torch.
 
-with Client.connect() as client:
-    job = client.submit(image, mask, concept="tree", operation="add")
-    for event in client.events(job):
-        ...
+Usage::
+
+    with Client.connect() as client:
+        job = client.submit(image, mask, concept="tree", operation="add")
+        for event in client.events(job): ...
 """
 
 from __future__ import annotations
