@@ -222,15 +222,19 @@ def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) 
         engine.wait(30)
 
 
-@pytest.fixture(scope="session")
-def expected(stage: Stage) -> JobEvent:
-    """What the engine makes of "add tree" in the scene, asked by the Python client."""
+def ask_engine(stage: Stage, mask: np.ndarray) -> JobEvent:
+    """What the engine makes of "add tree" under ``mask``, asked by the Python client."""
     with stage.engine() as client:
-        scene = stage.scene
         job = client.submit(
-            scene.photo, scene.mask, concept="tree", operation="add", quality="preview"
+            stage.scene.photo, mask, concept="tree", operation="add", quality="preview"
         )
         return list(client.events(job, timeout=PATIENCE_S))[-1]
+
+
+@pytest.fixture(scope="session")
+def expected(stage: Stage) -> JobEvent:
+    """What the editors' new layers must be like."""
+    return ask_engine(stage, stage.scene.mask)
 
 
 @pytest.fixture(scope="session")

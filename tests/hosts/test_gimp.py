@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Display, Stage, wait_for
+from conftest import Display, Stage, ask_engine, wait_for
 
 from ganpaint_engine.client import JobEvent
 
@@ -73,6 +73,17 @@ def test_layer_offsets_are_allowed_for(console: dict[str, Any], expected: JobEve
     left, top, width, height = box_of(expected)
     assert layer["box"] == [left - 37, top + 11, width, height]
     assert layer["sha"] == console["plain"]["after"][0]["sha"]
+
+
+def test_soft_selection_stays_soft(stage: Stage, console: dict[str, Any]) -> None:
+    mask = np.fromfile(stage.folder / "gimp-soft.mask", np.uint8)
+    mask = mask.reshape(stage.scene.photo.shape[:2])
+    assert len(np.unique(mask)) > 100
+    patch = ask_engine(stage, mask).patch
+    assert patch is not None
+    assert_one_new_layer(console["soft_selection"], "Add tree")
+    got = np.fromfile(stage.folder / "gimp-soft.rgba", np.uint8)
+    np.testing.assert_array_equal(got, patch.ravel())
 
 
 def test_deep_linear_images_give_the_same_colours(

@@ -82,6 +82,16 @@ def shifted():
     return edit(image, [layer], concept="tree", operation="add")
 
 
+def soft_selection():
+    image, layer = open_photo()
+    Gimp.Selection.feather(image, 20)
+    area = Gegl.Rectangle.new(0, 0, image.get_width(), image.get_height())
+    buffer = image.get_selection().get_buffer()
+    with open(os.path.join(STAGE, "gimp-soft.mask"), "wb") as file:
+        file.write(bytes(buffer.get(area, 1.0, "Y u8", Gegl.AbyssPolicy.NONE)))
+    return edit(image, [layer], save="gimp-soft.rgba", concept="tree", operation="add")
+
+
 def linear_16_bit():
     image, layer = open_photo()
     image.convert_precision(Gimp.Precision.U16_LINEAR)
@@ -136,6 +146,7 @@ SCENARIOS = {
     "full": [
         plain,
         shifted,
+        soft_selection,
         linear_16_bit,
         direct_entry,
         no_selection,
