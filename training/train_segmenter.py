@@ -33,8 +33,15 @@ def class_iou(net: nn.Module, scenes: Scenes, batch: int = 64) -> Tensor:
     return inter / union.clamp(min=1)
 
 
-def train(scenes: Scenes, kind: str, minutes: float, seed: int, batch: int = 32) -> nn.Module:
-    """A segmenter of ``kind``, trained for ``minutes``; in eval mode."""
+def train(
+    scenes: Scenes,
+    kind: str,
+    minutes: float,
+    seed: int,
+    batch: int = 32,
+    most_steps: int | None = None,
+) -> nn.Module:
+    """A segmenter of ``kind``, trained for ``minutes`` or ``most_steps``; in eval mode."""
     torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
     net = KINDS[kind]().to(memory_format=torch.channels_last)
@@ -44,8 +51,9 @@ def train(scenes: Scenes, kind: str, minutes: float, seed: int, batch: int = 32)
     weight = (share.sum() / share).sqrt()
     weight = weight / weight.mean()
     start, step = time.monotonic(), 0
-    while (elapsed := (time.monotonic() - start) / 60) < minutes:
-        optimizer.param_groups[0]["lr"] = 2e-3 * max(1 - elapsed / minutes, 0.01)
+    while step != most_steps and (elapsed := (time.monotonic() - start) / 60) < minutes:
+        done = max(elapsed / minutes, step / most_steps if most_steps else 0)
+        optimizer.param_groups[0]["lr"] = 2e-3 * max(1 - done, 0.01)
         x, y = scenes.batch(batch, rng)
         x = x + 0.06 * torch.randn_like(x) * torch.rand(len(x), 1, 1, 1)
         loss = F.cross_entropy(net(x.contiguous(memory_format=torch.channels_last)), y, weight)
