@@ -80,14 +80,16 @@ def effects(
         removals: list[tuple[float, float]] = []
         additions: list[tuple[float, float]] = []
         places = _places(labels, name, side)
+        able = prior.operations(name)
         for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
             x = to_tensor(picture, side).to(prior.device)
             here = present(label, name, side)
-            if here.mean() > ENOUGH and len(removals) < most:
+            if "remove" in able and here.mean() > ENOUGH and len(removals) < most:
                 y = edit(prior, x, here, name, False)
                 removals.append((share(judge, x, here, name), share(judge, y, here, name)))
             there = places[i * 7 % len(places)] if places else here
-            if places and (there * here).sum() < 0.2 * there.sum() and len(additions) < most:
+            free = bool(places) and (there * here).sum() < 0.2 * there.sum()
+            if "add" in able and free and len(additions) < most:
                 y = edit(prior, x, there, name, True)
                 additions.append((share(judge, x, there, name), share(judge, y, there, name)))
         for operation, shares in (("remove", removals), ("add", additions)):

@@ -59,6 +59,12 @@ class UnknownConcept(GanpaintError):
     code = "unknown_concept"
 
 
+class UnsupportedOperation(GanpaintError):
+    """The model knows the concept, but failed the measurement of this operation on it."""
+
+    code = "unsupported_operation"
+
+
 class UnknownModel(GanpaintError):
     """No model of that name, and no model folder there."""
 

@@ -19,7 +19,13 @@ from ganpaint_engine import concepts as concept_edits
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
-from ganpaint_engine.errors import BadRequest, DamagedModel, OutOfMemory, UnknownConcept
+from ganpaint_engine.errors import (
+    BadRequest,
+    DamagedModel,
+    OutOfMemory,
+    UnknownConcept,
+    UnsupportedOperation,
+)
 from ganpaint_engine.generator import Generator
 
 OnStep = Callable[[float, str], None]
@@ -123,6 +129,11 @@ class Prior:
                 concept=str(name),
             ) from None
 
+    def operations(self, concept: str) -> list[str]:
+        """Which of ``add`` and ``remove`` the model's card says it can do with a concept."""
+        entries = {e["name"]: e for e in self.info.card["concepts"]}
+        return list(entries.get(concept, {}).get("operations", ("add", "remove")))
+
     def open(self, image: Image.Image | np.ndarray, on_step: OnStep | None = None) -> PhotoSession:
         """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB.
 
@@ -203,7 +214,8 @@ class PhotoSession:
         mask: PIL "L" or H×W of the photo's size; soft values are kept. strength: s, 0 to 2; up to
         1 it weighs the edit (α), beyond it drives the units harder. seed: picks the look; 0 is the
         mean one. quality: ``preview`` masks the photo's own δ, ``final`` also adapts them to the
-        edit. Raises EmptyMask, MaskSizeMismatch, UnknownConcept, BadRequest.
+        edit. Raises EmptyMask, MaskSizeMismatch, UnknownConcept,
+        UnsupportedOperation, BadRequest.
         """
         started = time.monotonic()
         on_step = on_step or _silent
@@ -252,8 +264,17 @@ class PhotoSession:
             raise BadRequest(f"Strength is above 0 and at most 2, not {strength}.")
         if seed < 0:
             raise BadRequest(f"A seed is 0 or more, not {seed}.")
+        operation = "remove" if add is None else "add"
         concept = self.prior.concept(add if add is not None else str(remove))
-        return f"{'Add' if add is not None else 'Remove'} {concept.name}", concept
+        able = self.prior.operations(concept.name)
+        if operation not in able:
+            raise UnsupportedOperation(
+                f"The model {self.prior.name} cannot {operation} {concept.name}: it failed when "
+                f"that was measured. It can: {', '.join(able)} {concept.name}.",
+                concept=concept.name,
+                operation=operation,
+            )
+        return f"{operation.capitalize()} {concept.name}", concept
 
     def _apply(
         self,

@@ -11,7 +11,7 @@ from .errors import BridgeError, error_text
 from .events import Event, event_text
 
 # Offered before an engine has said what its model knows; any other name may be typed.
-KNOWN_CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "cloud")
+KNOWN_CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky")
 OPERATIONS = ("add", "remove")
 QUALITIES = ("final", "preview")
 QUALITY_LABELS = {"final": "Final", "preview": "Preview (faster)"}

@@ -2,7 +2,7 @@
 """GANPaint for GIMP 3: Filters > GANPaint, by hand or from a script.
 
 ``plug-in-ganpaint-edit`` asks for everything; ``plug-in-ganpaint-add-tree`` and its like are the
-direct menu entries Add > Tree ... Remove > Cloud. Each sends the chosen layer and the selection to
+direct menu entries Add > Tree ... Remove > Sky. Each sends the chosen layer and the selection to
 the engine and adds one new layer in one undo step.
 """
 

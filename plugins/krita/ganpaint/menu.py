@@ -1,4 +1,4 @@
-"""The menu Tools > GANPaint: Add > Tree ... Remove > Cloud."""
+"""The menu Tools > GANPaint: Add > Tree ... Remove > Sky."""
 
 from functools import partial
 
