@@ -167,8 +167,13 @@ def semantic_loss(logits: Tensor, edits: Edits) -> Tensor:
 
 
 def known(edits: Edits, resolution: int) -> Tensor:
-    """1 where the answer of an edit is the picture itself, N×1×R×R: away from the stroke, and all
-    over where a concept was taken away and put back."""
-    reach = F.max_pool2d((edits.stroke > 0).float(), 3, 1, 1)
-    reach[torch.tensor(edits.restoring)] = 0
-    return 1 - F.interpolate(reach, size=(resolution, resolution), mode="nearest")
+    """How much each pixel's right answer is known to be the picture itself, N×1×R×R.
+
+    1 away from the stroke, 0 around and under it; but where a concept was taken away and put back
+    1 all over, and 5 under the stroke: there an addition can learn what the concept looks like.
+    """
+    stroke = (edits.stroke > 0).float()
+    weight = 1 - F.max_pool2d(stroke, 3, 1, 1)
+    restoring = torch.tensor(edits.restoring)
+    weight[restoring] = 1 + 4 * stroke[restoring]
+    return F.interpolate(weight, size=(resolution, resolution), mode="nearest")

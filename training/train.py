@@ -84,7 +84,7 @@ class Weights:
     l1: float = 8.0
     perceptual: float = 2.0
     group: float = 1.0
-    semantic: float = 0.6
+    semantic: float = 0.3
     beyond: float = 10.0
     keep: float = 6.0
     adversarial: float = 1.0
