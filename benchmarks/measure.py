@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganpaint_engine import adaptation, concepts, inversion
+from ganpaint_engine.encoder import GRID
 from ganpaint_engine.segmentation import CLASSES
 from ganpaint_engine.session import Prior
 from ganpaint_engine.window import stroke_on_grid, to_tensor
@@ -114,7 +115,7 @@ def preservation(prior: Prior, x: Tensor, stroke: Tensor, concept: str, adding: 
     u = stroke_on_grid(stroke)
     edit = concepts.add if adding else concepts.remove
     r_e = edit(inverted.r, u, prior.concept(concept))
-    mask = adaptation.soften(stroke, prior.resolution // 16)
+    mask = adaptation.soften(stroke, prior.resolution // GRID)
     deltas = adaptation.mask_deltas(inverted.deltas, mask)
     deltas = adaptation.fit(prior.generator, r_e, x, deltas, mask, steps=40)
     with torch.no_grad():

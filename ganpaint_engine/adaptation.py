@@ -63,14 +63,15 @@ def fit(
     mask: Tensor | None = None,
     steps: int = 50,
     lr: float = 0.1,
-    tolerance: float = 0.004,
+    tolerance: float = 0.02,
     on_step: Step | None = None,
 ) -> Deltas:
     """Fit δ by Adam from ``deltas`` on. Returns the fitted δ.
 
     r: N×C×8×8, the featuremap to render (r, or r_e). x: N×3×R×R in [-1, 1], the photo.
     mask: N×1×R×R in [0, 1], where the photo is not to be matched; none means nowhere.
-    tolerance: L_match at which to stop early; 0.004 is half a step of 8 bits.
+    tolerance: L_match at which to stop early; 0.02 is two and a half steps of 8 bits. Fitting on
+    would only make δ large, and large δ ring where the mask cuts them.
     """
     keep = torch.ones_like(x[:, :1]) if mask is None else 1 - mask
     leaves = {i: delta.detach().clone().requires_grad_(True) for i, delta in deltas.items()}

@@ -89,13 +89,18 @@ def dissect(
     present = {c: labels == k for k, c in enumerate(classes)}
     held = {c: where for c, where in present.items() if where.any()}
     usable = ~outliers(r)
-    agreed = unit_iou(r, torch.stack(list(held.values()), dim=1)) * usable
+    maps = torch.stack(list(held.values()), dim=1)
+    agreed = unit_iou(r, maps) * usable
     iou = dict(zip(held, agreed, strict=True))
-    # A unit belongs to the concept it agrees with most; the others may not claim it.
-    owner = torch.stack(list(iou.values())).argmax(0)
+    # A unit that is always on has a concept's prevalence for its IoU: only what is above counts.
+    chance = maps.float().mean((0, 2, 3))[:, None]
+    skill = ((agreed - chance) / (1 - chance)).clamp(min=0)
+    # A unit belongs to the concept for which it stands out most, measured by that concept's best
+    # unit; by IoU alone the large concepts would claim the units of the small ones.
+    owner = (skill / skill.amax(1, keepdim=True).clamp(min=1e-6)).argmax(0)
     own: dict[str, Tensor] = {}
-    for k, c in enumerate(iou):
-        score = torch.where(owner == k, iou[c], torch.zeros_like(iou[c]))
+    for k, c in enumerate(held):
+        score = torch.where(owner == k, skill[k], torch.zeros_like(skill[k]))
         best = score.topk(units)
         own[c] = best.indices[best.values > 0.5 * best.values[0].clamp(min=1e-6)]
     found, agreement = {}, {}

@@ -1,12 +1,14 @@
 """Paste-back: what the window shows, into the photo at its own resolution.
 
-With X the photo's pixels, y the window before and y_e after the edit (both scaled up):
+With X the photo's pixels, y and y_e the window before and after the edit under the same δ (both
+scaled up):
 
-    patch = up(y_e) + (1 - I) · (X - up(y)) + I · grain
+    patch = up(y_e) + (1 - I) · (X - up(y)) + I · (carried + grain)
 
 I, the influence, is 1 where the edit changed the window's picture and 0 where it left it alone; so
-where nothing changed the patch is X itself, with all its detail, and new content carries the
-photo's grain. The patch is laid over the photo with an alpha that is 0 away from the stroke: there
+where nothing changed the patch is X itself, with all its detail. New content takes the light of
+the photo (*carried*: how much X and up(y) differ around the stroke, smoothly continued under it)
+and its grain. The patch is laid over the photo with an alpha that is 0 away from the stroke: there
 the photo's pixels stay bit-identical.
 """
 
@@ -20,6 +22,9 @@ from torch import Tensor
 
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.window import Box, Window, bounds, crop, to_array
+
+CARRIED_PX = 64
+"""Side of the picture on which the photo's light is continued under the stroke."""
 
 MAX_GRAIN = 8.0
 """Strongest grain laid on new content, standard deviation in levels of 255."""
@@ -60,7 +65,30 @@ def influence(y: np.ndarray, y_e: np.ndarray, cell: float) -> np.ndarray:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def grain(photo: np.ndarray, y: np.ndarray, alpha: np.ndarray, seed: int) -> np.ndarray:
+def carried(residual: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The residual X - up(y) around the stroke, continued smoothly under it. S×S×3 both ways.
+
+    A membrane, as in Poisson blending: each pixel takes the mean of the known ones around it, from
+    as near as there are any. Worked out at CARRIED_PX, for it is smooth.
+    """
+    side = alpha.shape[0]
+    small = cv2.resize(residual, (CARRIED_PX,) * 2, interpolation=cv2.INTER_AREA)
+    known = cv2.resize(alpha, (CARRIED_PX,) * 2, interpolation=cv2.INTER_AREA) < 0.02
+    weight = known.astype(np.float32)
+    out, missing = np.zeros_like(small), np.ones_like(known)
+    for sigma in (2, 4, 8, 16, 32):
+        near = cv2.GaussianBlur(weight, (0, 0), sigma)
+        mean = cv2.GaussianBlur(small * weight[..., None], (0, 0), sigma)
+        mean = mean / np.maximum(near, 1e-6)[..., None]
+        found = missing & (near > 0.1)
+        out[found] = mean[found]
+        missing &= ~found
+    return cv2.resize(
+        cv2.GaussianBlur(out, (0, 0), 2), (side, side), interpolation=cv2.INTER_LINEAR
+    )
+
+
+def grain(photo: np.ndarray, alpha: np.ndarray, seed: int) -> np.ndarray:
     """Noise, S×S×1, as strong as the finest detail of the photo around the stroke.
 
     Only what is finer than 2 px counts, and its median, so that edges of objects do not.
@@ -79,15 +107,16 @@ def paste(
     """The patch for an edit.
 
     rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
-    and after, 1×3×R×R in [-1, 1].
+    and after, under the same δ, 1×3×R×R in [-1, 1].
     """
     side, cell = window.side, window.side / GRID
     photo = crop(rgb, window).astype(np.float32)
     before, after = to_array(y, side), to_array(y_e, side)
     alpha = feather(crop(stroke, window, fill="zero"), cell)
     strength = influence(before, after, cell)[..., None]
-    content = after + (1 - strength) * (photo - before)
-    content += strength * grain(photo, before, alpha, seed)
+    residual = photo - before
+    content = after + (1 - strength) * residual
+    content += strength * (carried(residual, alpha) + grain(photo, alpha, seed))
     rgba = np.dstack([content, alpha * 255])
     rgba = np.clip(np.rint(rgba), 0, 255).astype(np.uint8)
     return _trim(rgba, window, rgb.shape[1], rgb.shape[0])

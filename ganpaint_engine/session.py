@@ -18,7 +18,7 @@ from ganpaint_engine import adaptation, inversion, model_package, paste, window
 from ganpaint_engine import concepts as concept_edits
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
-from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.encoder import GRID, Encoder
 from ganpaint_engine.errors import (
     BadRequest,
     DamagedModel,
@@ -34,6 +34,7 @@ OnStep = Callable[[float, str], None]
 REFINE_STEPS = 40
 PHOTO_STEPS = 60
 EDIT_STEPS = 40
+EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
 QUALITIES = ("preview", "final")
 FAR_DB = 18.0
 """Below this PSNR of the refined inversion, the report warns that the photo is far from the
@@ -48,14 +49,13 @@ def _silent(fraction: float, stage: str) -> None:
 class Inversion:
     """A window of a photo, taken into the model.
 
-    x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo. y: G'(r), 1×3×R×R.
+    x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
     psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``.
     """
 
     x: Tensor
     r: Tensor
     deltas: Deltas
-    y: Tensor
     psnr: dict[str, float]
 
 
@@ -158,9 +158,8 @@ class Prior:
             steps=PHOTO_STEPS,
             on_step=lambda f: on_step(0.4 + 0.6 * f, "adapt to photo"),
         )
-        y = self._render(r, deltas)
-        quality["adapted"] = inversion.psnr(y, x)
-        return Inversion(x, r, deltas, y, {k: round(v, 2) for k, v in quality.items()})
+        quality["adapted"] = inversion.psnr(self._render(r, deltas), x)
+        return Inversion(x, r, deltas, {k: round(v, 2) for k, v in quality.items()})
 
     @torch.no_grad()
     def _render(self, r: Tensor, deltas: Deltas | None = None) -> Tensor:
@@ -225,11 +224,11 @@ class PhotoSession:
         inverted = self._inverted(place, lambda f, stage: on_step(0.5 * f, stage))
         opened = time.monotonic()
         try:
-            y_e = self._apply(inverted, stroke, place, concept, add is not None,
+            y, y_e = self._apply(inverted, stroke, place, concept, add is not None,
                               strength, seed, quality, on_step)  # fmt: skip
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
-        patch = paste.paste(self._rgb, stroke, place, inverted.y, y_e, seed)
+        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed)
         image = Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
         on_step(1.0, "done")
         report = {
@@ -287,8 +286,12 @@ class PhotoSession:
         seed: int,
         quality: str,
         on_step: OnStep,
-    ) -> Tensor:
-        """The window's picture after the edit: r_e, masked δ, and δ fitted to the edit."""
+    ) -> tuple[Tensor, Tensor]:
+        """The window's picture before and after the edit, under the δ of the edit.
+
+        The δ are the photo's, masked; for a final edit they are then fitted to it. That y is drawn
+        with the same δ leaves the edit alone as the difference of the two.
+        """
         prior = self.prior
         resolution = prior.resolution
         small = window.resize(window.crop(stroke, place, fill="zero"), resolution)
@@ -299,7 +302,8 @@ class PhotoSession:
                 r_e = concept_edits.add(inverted.r, u, concept, strength, seed)
             else:
                 r_e = concept_edits.remove(inverted.r, u, concept, strength)
-            mask_e = adaptation.soften(mask, grow=resolution // 16)
+            # A cell's edit reaches beyond the cell: within one cell the photo is not to be matched.
+            mask_e = adaptation.soften(mask, grow=resolution // GRID)
             deltas = adaptation.mask_deltas(inverted.deltas, mask_e)
         on_step(0.55, "edit")
         if quality == "final":
@@ -310,10 +314,12 @@ class PhotoSession:
                 deltas,
                 mask_e,
                 steps=EDIT_STEPS,
+                tolerance=EDIT_TOLERANCE,
                 on_step=lambda f: on_step(0.55 + 0.4 * f, "adapt to edit"),
             )
         with torch.no_grad():
-            return prior.generator.head(r_e, deltas)
+            y, y_e = prior.generator.head(torch.cat([inverted.r, r_e]), deltas).split(1)
+        return y, y_e
 
     def _warnings(self, inverted: Inversion) -> list[str]:
         """What the person should know about the result."""

@@ -93,3 +93,11 @@ def test_alpha_of_a_transparent_photo_grows_under_the_patch(rgb: np.ndarray) -> 
     assert out.shape == (300, 400, 4)
     assert out[7:17, 5:17, 3].min() == 255
     assert out[..., 3].astype(int).sum() == 10 * 12 * 255
+
+
+def test_light_around_the_stroke_is_carried_under_it(stroke: np.ndarray) -> None:
+    alpha = paste.feather(stroke[:, 50:350], 300 / 8)
+    residual = np.full((300, 300, 3), 12, np.float32)
+    residual[alpha > 0] = -90
+    under = paste.carried(residual, alpha)[130:170, 110:160]
+    assert np.allclose(under, 12, atol=1)
