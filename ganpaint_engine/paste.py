@@ -73,7 +73,7 @@ def carried(residual: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """
     side = alpha.shape[0]
     small = cv2.resize(residual, (CARRIED_PX,) * 2, interpolation=cv2.INTER_AREA)
-    known = cv2.resize(alpha, (CARRIED_PX,) * 2, interpolation=cv2.INTER_AREA) < 0.02
+    known = cv2.resize(alpha, (CARRIED_PX,) * 2, interpolation=cv2.INTER_AREA) <= 0
     weight = known.astype(np.float32)
     out, missing = np.zeros_like(small), np.ones_like(known)
     for sigma in (2, 4, 8, 16, 32):
