@@ -29,7 +29,7 @@ from training.train_segmenter import KINDS, class_iou
 CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "bush")
 CELL_SHARES = {"window": 0.25, "door": 0.4, "bush": 0.4}
 # The gate, in share of the cells under the stroke: how much must be gone, or have come.
-MUST_GO, MUST_COME = 0.6, 0.3
+MUST_GO, MUST_COME = 0.5, 0.3
 TERMS = "Apache-2.0. Trained only on scenes rendered by this project."
 
 
