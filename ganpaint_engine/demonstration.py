@@ -46,24 +46,29 @@ def run(out: Path, on_step: OnStep) -> tuple[Path, list[tuple[Path, Edit]]]:
 
 
 def before_after(rows: list[tuple[Image.Image, Image.Image, Edit]], side: int = 384) -> Image.Image:
-    """A sheet: in each row the photo, the photo with the stroke marked, and the edit."""
-    width = 3 * side + 4 * _MARGIN
-    sheet = Image.new("RGB", (width, len(rows) * (side + _LINE + _MARGIN) + _MARGIN), "white")
+    """A sheet: in each row the photo, the photo with the stroke marked, and the edit.
+
+    Each picture is scaled to ``side`` px on its longer side.
+    """
+    sizes = [_fit(photo.size, side) for photo, _, _ in rows]
+    height = sum(h + _LINE + _MARGIN for _, h in sizes) + _MARGIN
+    sheet = Image.new("RGB", (3 * side + 4 * _MARGIN, height), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(15)
-    for i, (photo, mask, edit) in enumerate(rows):
-        y = _MARGIN + i * (side + _LINE + _MARGIN)
+    y = _MARGIN
+    for (photo, mask, edit), size in zip(rows, sizes, strict=True):
         marked = photo.convert("RGB")
         marked.paste((255, 40, 90), mask=mask.point(lambda v: v // 2))
-        for j, (picture, text) in enumerate(
-            ((photo, "before"), (marked, "stroke"), (edit.image, edit.name))
-        ):
+        columns = ((photo, "before"), (marked, "stroke"), (edit.image, edit.name))
+        for j, (picture, text) in enumerate(columns):
             x = _MARGIN + j * (side + _MARGIN)
-            small = picture.convert("RGB")
-            small.thumbnail((side, side), Image.Resampling.LANCZOS)
-            if small.width < side and small.height < side:
-                factor = side / max(small.size)
-                small = small.resize((round(small.width * factor), round(small.height * factor)))
             draw.text((x, y), text, "black", font)
+            small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
             sheet.paste(small, (x, y + _LINE))
+        y += size[1] + _LINE + _MARGIN
     return sheet
+
+
+def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
+    factor = side / max(size)
+    return round(size[0] * factor), round(size[1] * factor)

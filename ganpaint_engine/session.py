@@ -37,8 +37,9 @@ EDIT_STEPS = 40
 EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
 QUALITIES = ("preview", "final")
 FAR_DB = 18.0
-"""Below this PSNR of the refined inversion, the report warns that the photo is far from the
-model's pictures. Set between held-out scenes and unrelated photographs; see docs/models.md."""
+"""Below this PSNR of the refined inversion the report warns: the window's layout itself is lost.
+Above it says little about how well an edit will match: photographs can be inverted as well as the
+model's own scenes and still not take its trees; see docs/models.md."""
 
 
 def _silent(fraction: float, stage: str) -> None:
