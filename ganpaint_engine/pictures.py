@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,10 +39,13 @@ def read_mask(path: Path) -> Image.Image:
 
 def _read(path: Path, check: Callable[[int, int], None]) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            check(*image.size)
-            image.load()
-            return image
+        with warnings.catch_warnings():
+            # Pillow warns from 89 megapixels on; our own limit is checked before decoding.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                check(*image.size)
+                image.load()
+                return image
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(
             f"{path} is larger than {MAX_PIXELS // 1_000_000} megapixels."
