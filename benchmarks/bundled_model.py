@@ -113,7 +113,7 @@ def effect_table(prior: Prior, scenes: list[Scene], judge: DilatedSegmenter) -> 
         [s.picture for s in scenes],
         [s.labels for s in scenes],
         edit=finished_edit,
-        most=8,
+        most=3,
     )
     for e in effects:
         table.add_row(e.concept, e.operation, str(e.scenes), f"{e.before:.2f}", f"{e.after:.2f}")
