@@ -318,6 +318,9 @@ class PhotoSession:
                 tolerance=EDIT_TOLERANCE,
                 on_step=lambda f: on_step(0.55 + 0.4 * f, "adapt to edit"),
             )
+            # Adam moves δ under the mask as well, by what leaks through at its edge: that brought
+            # the removed object back.
+            deltas = adaptation.mask_deltas(deltas, mask_e)
         with torch.no_grad():
             y, y_e = prior.generator.head(torch.cat([inverted.r, r_e]), deltas).split(1)
         return y, y_e
