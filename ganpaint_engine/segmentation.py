@@ -1,6 +1,7 @@
 """Small segmenters: one ranks units in dissection, a differently built one judges edits.
 
-Both take N×3×R×R in [-1, 1] and return logits N×K×R×R over ``CLASSES``.
+Both take N×3×R×R in [-1, 1] and return logits N×K×R×R over ``CLASSES``. They look at pictures at
+64 px, whatever the model's resolution: larger ones are averaged, and the logits scaled up again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,21 @@ from torch.nn import functional as F
 CLASSES = (
     "sky", "grass", "tree", "wall", "roof", "dome", "door", "window", "path", "hill", "bush",
 )  # fmt: skip
+
+SIDE = 64
+"""Side in px at which both segmenters look at a picture."""
+
+
+def shrink(x: Tensor) -> Tensor:
+    """Average pictures N×3×R×R that are larger than SIDE down to it."""
+    return F.adaptive_avg_pool2d(x, SIDE) if x.shape[-1] > SIDE else x
+
+
+def _enlarge(logits: Tensor, x: Tensor) -> Tensor:
+    """Logits at the size of the pictures ``x``."""
+    if logits.shape[-2:] == x.shape[-2:]:
+        return logits
+    return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _conv(c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -36,8 +52,8 @@ class UNetSegmenter(nn.Module):
         self.out = nn.Conv2d(w[0], classes, 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The featuremaps at R, R/2, R/4 and R/8: also what the perceptual loss compares."""
-        x = self.enter(x)
+        """The featuremaps at SIDE and its halves: also what the perceptual loss compares."""
+        x = self.enter(shrink(x))
         maps = [x]
         for block in self.down:
             x = block(x)
@@ -45,12 +61,11 @@ class UNetSegmenter(nn.Module):
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, x = self.features(x)
-        x = self.middle(x)
+        *skips, y = self.features(x)
+        y = self.middle(y)
         for block, skip in zip(self.up, reversed(skips), strict=True):
-            x = block(torch.cat([F.interpolate(x, size=skip.shape[-2:]), skip], dim=1))
-        logits: Tensor = self.out(x)
-        return logits
+            y = block(torch.cat([F.interpolate(y, size=skip.shape[-2:]), skip], dim=1))
+        return _enlarge(self.out(y), x)
 
 
 class DilatedSegmenter(nn.Module):
@@ -63,8 +78,7 @@ class DilatedSegmenter(nn.Module):
         self.out = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-2:]
-        x = self.enter(x)
+        y = self.enter(shrink(x))
         for block in self.body:
-            x = x + block(x)
-        return F.interpolate(self.out(x), size=size, mode="bilinear", align_corners=False)
+            y = y + block(y)
+        return _enlarge(self.out(y), x)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganpaint_engine import model_package
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter
 from training import data, edits, train, train_segmenter
 
@@ -90,3 +91,35 @@ def test_training_goes_on_where_it_stopped(packed: Path) -> None:
     assert again.step == 3
     for name in one:
         assert two[name] == pytest.approx(one[name], rel=1e-3, abs=1e-3), name
+
+
+def test_a_larger_prior_starts_from_a_smaller_one(tmp_path: Path) -> None:
+    small = train.Prior(train.SIZES[64])
+    card = {"name": "s", "version": "1", "terms": "", "resolution": 64, "concepts": []}
+    weights = small.generator.state_dict(), small.encoder.state_dict()
+    package = model_package.save(tmp_path, card, *weights, {})
+    grown = train.Prior(train.SIZES[128])
+    train.grow(grown, package)
+    r = torch.randn(1, grown.generator.edit_channels, 8, 8)
+    for i in range(5, small.generator.depth + 1):
+        ours, theirs = grown.generator.layer(i), small.generator.layer(i)
+        assert torch.allclose(ours.conv.weight, theirs.conv.weight, atol=1e-2)
+    assert grown.generator.linear_head(r).shape == (1, 3, 128, 128)
+    kept = grown.encoder.down[1].conv.weight, small.encoder.down[0].conv.weight
+    assert torch.allclose(*kept, atol=1e-2)
+
+
+def test_holes_for_the_encoder_are_cut_in_part_of_the_batch() -> None:
+    masks = edits.holes(torch.zeros(64, 3, 64, 64), 32, torch.Generator().manual_seed(0))
+    assert masks[:32].sum() == 0
+    cut = (masks[32:].flatten(1).sum(1) > 0).float().mean()
+    assert 0.05 < cut < 0.6
+    assert set(masks.unique().tolist()) == {0.0, 1.0}
+
+
+def test_segmenters_see_large_pictures_at_their_own_size() -> None:
+    net = UNetSegmenter().eval()
+    x = torch.randn(1, 3, 64, 64)
+    large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert net(large).shape == (1, len(CLASSES), 128, 128)
+    assert torch.allclose(net.features(large)[0], net.features(x)[0], atol=1e-5)

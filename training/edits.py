@@ -154,6 +154,15 @@ def make(r: Tensor, shares: Tensor, statistics: Statistics, rng: torch.Generator
     return Edits(torch.cat(out), torch.cat(strokes), names, adding, restoring)
 
 
+def holes(x: Tensor, first: int, rng: torch.Generator) -> Tensor:
+    """Masks N×1×R×R for E: a quarter of the pictures from ``first`` on have a hole to fill."""
+    masks = torch.zeros(len(x), 1, 8, 8)
+    for n in range(first, len(x)):
+        if torch.rand((), generator=rng) < 0.25:
+            masks[n] = _rectangle(rng)
+    return F.interpolate(masks, size=x.shape[-2:], mode="nearest").to(x)
+
+
 def semantic_loss(logits: Tensor, edits: Edits) -> Tensor:
     """An added concept must fill its cells (up to FILL), a removed one must be gone from them."""
     cells = F.adaptive_avg_pool2d(logits.softmax(1), 8)

@@ -11,6 +11,7 @@ weights are written every few minutes.
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.generator import Generator, pixel_norm
+from ganpaint_engine.model_package import ENCODER, GENERATOR, ModelInfo, find_model, load_tensors
 from ganpaint_engine.segmentation import UNetSegmenter
 from training import edits as edits_module
 from training.data import Scenes
@@ -77,6 +79,28 @@ class Networks(Prior):
         self.map_critic = FeaturemapCritic(self.generator.edit_channels)
 
 
+def grow(nets: Prior, package: ModelInfo) -> None:
+    """Start ``nets`` from a model package of the same or half the resolution.
+
+    Twice as large a G has two more layers at its end, twice as large an E one more halving at its
+    beginning: those stay as they were initialised, as does what differs in width.
+    """
+    old = load_tensors(package, GENERATOR)
+    nets.generator.load_state_dict(_fitting(nets.generator, old), strict=False)
+    old = load_tensors(package, ENCODER)
+    more = len(nets.encoder.widths) - len({k.split(".")[1] for k in old if k.startswith("down.")})
+    moved = {
+        re.sub(r"^down\.(\d+)", lambda m: f"down.{int(m[1]) + more}", name): tensor
+        for name, tensor in old.items()
+    }
+    nets.encoder.load_state_dict(_fitting(nets.encoder, moved), strict=False)
+
+
+def _fitting(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    own = net.state_dict()
+    return {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+
+
 @dataclass(frozen=True)
 class Weights:
     """Weights of the losses."""
@@ -96,13 +120,23 @@ class Trainer:
     """All networks, their optimisers, and one training step. Everything in ``state`` resumes."""
 
     def __init__(
-        self, resolution: int, segmenter: UNetSegmenter, device: torch.device, seed: int
+        self,
+        resolution: int,
+        segmenter: UNetSegmenter,
+        device: torch.device,
+        seed: int,
+        start: ModelInfo | None = None,
+        critic_every: int = 2,
     ) -> None:
         torch.manual_seed(seed)
+        self.critic_every = critic_every
         size = SIZES[resolution]
         self.resolution, self.device, self.weights = resolution, device, Weights()
         self.rng = torch.Generator().manual_seed(seed)
-        self.nets = Networks(size).to(device)
+        self.nets = Networks(size)
+        if start is not None:
+            grow(self.nets, start)
+        self.nets.to(device)
         self.nets.to(memory_format=torch.channels_last)
         self.ema = Prior(size).to(device)
         self.ema.load_state_dict(self.nets.state_dict(), strict=False)
@@ -154,9 +188,9 @@ class Trainer:
         """One step on real pictures ``x`` (N×3×R×R) with ``labels`` (N×R×R)."""
         shares = edits_module.cell_shares(labels)
         generator, encoder = self.nets.generator, self.nets.encoder
-        r = encoder(x)
-        self.statistics.update(r, shares)
         half = len(x) // 2
+        r = encoder(x, edits_module.holes(x, half, self.rng))
+        self.statistics.update(r, shares)
         edits = edits_module.make(r[:half], shares[:half], self.statistics, self.rng)
         sampled = pixel_norm(generator.stem(self._z(half)))
         pictures = generator.linear_head(torch.cat([r, edits.r]))
@@ -213,8 +247,8 @@ class Trainer:
         if adversarial:
             x, fake = _vary(x, fake, self.rng)
             losses["critic"] = critic_loss(critic(x), critic(fake))
-        if self.step % self.weights.penalty_every == 0:  # an even step, with the critic
-            factor = self.weights.penalty * self.weights.penalty_every / 2
+        if self.step % self.weights.penalty_every == 0:
+            factor = self.weights.penalty * self.weights.penalty_every / self.critic_every
             pairs = [(map_critic, r, sampled)] + ([(critic, x, fake)] if adversarial else [])
             for net, real, made in pairs:
                 both = gradient_penalty(net, real) + gradient_penalty(net, made)
@@ -263,11 +297,11 @@ def run(trainer: Trainer, scenes: Scenes, args: argparse.Namespace) -> None:
     while trainer.seconds < args.minutes * 60:
         x, labels = scenes.batch(args.batch, trainer.rng)
         x = x.to(trainer.device, memory_format=torch.channels_last)
-        # The critic costs as much as all else: every other step is left to the other losses.
-        adversarial = trainer.seconds > args.warm_up * 60 and trainer.step % 2 == 0
+        warm = trainer.seconds > args.warm_up * 60
+        adversarial = warm and trainer.step % trainer.critic_every == 0
         remaining = 1 - trainer.seconds / (args.minutes * 60)
         for group, base in zip(trainer.g_optimizer.param_groups, LEARNING_RATES, strict=True):
-            group["lr"] = base * min(1.0, 0.1 + 3 * remaining)
+            group["lr"] = args.rate * base * min(1.0, 0.1 + 3 * remaining)
         losses = trainer.train_step(x, labels.to(trainer.device), adversarial)
         now = time.monotonic()
         trainer.seconds, last = trainer.seconds + now - last, now
@@ -309,10 +343,17 @@ def main() -> None:
     parser.add_argument("--sheet-minutes", type=float, default=5)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
+    parser.add_argument(
+        "--critic-every", type=int, default=2, help="steps: the critic costs as much as all else"
+    )
+    parser.add_argument("--start", help="a model to start from, of this or half the resolution")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(args.resolution, load_segmenter(args.segmenter), device, args.seed)
+    start = find_model(args.start) if args.start else None
+    segmenter = load_segmenter(args.segmenter)
+    trainer = Trainer(args.resolution, segmenter, device, args.seed, start, args.critic_every)
     if (args.out / "checkpoint.pt").exists():
         trainer.load(torch.load(args.out / "checkpoint.pt", map_location=device))
         print(f"going on at step {trainer.step}, {trainer.seconds / 60:.1f} min")
