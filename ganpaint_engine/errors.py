@@ -113,6 +113,36 @@ class WrongToken(GanpaintError):
     code = "wrong_token"
 
 
+class WrongKey(GanpaintError):
+    """A CURVE key that is missing, damaged, or not the one that the other side expects."""
+
+    code = "wrong_key"
+
+
+class InsecureBind(GanpaintError):
+    """The engine was told to listen beyond this machine without CURVE."""
+
+    code = "insecure_bind"
+
+
+class RateLimited(GanpaintError):
+    """A client sends messages faster than the engine takes them from one client."""
+
+    code = "rate_limited"
+
+
+class NotAllowed(GanpaintError):
+    """A client from beyond this machine asked for something that only its owner may do."""
+
+    code = "not_allowed"
+
+
+class StorageUnusable(GanpaintError):
+    """No folder, or no room, for the few small files that a running engine needs."""
+
+    code = "storage"
+
+
 class ProtocolMismatch(GanpaintError):
     """The two sides speak different major versions of the protocol."""
 

@@ -1,9 +1,12 @@
-"""Who may talk to the engine: the token, the runtime file that carries it, PLAIN, and the proof.
+"""Who may talk to the engine: the token, the runtime file that carries it, PLAIN, CURVE, the proof.
 
 The runtime file is readable by its owner alone, so knowing the token means being that user (or
 having been given the file). The token itself is never sent: a client's PLAIN password and the
 engine's proof are two different HMACs of it, so that a stranger who listens on a port that an
 engine left learns nothing that would make a client believe him.
+
+Beyond this machine only CURVE is spoken: it encrypts, the engine's key pair proves the engine, and
+a client's public key must lie in the folder of the allowed ones (keys.py).
 """
 
 from __future__ import annotations
@@ -11,17 +14,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import ipaddress
 import json
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import zmq
 
+from ganpaint_engine.errors import BadRequest, InsecureBind
+
 USERNAME = b"ganpaint"
 ZAP_DOMAIN = b"ganpaint"
+CURVE_DOMAIN = b"ganpaint-curve"
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"  # fixed by ZeroMQ's RFC 27
 
 
@@ -49,15 +58,77 @@ def same(a: bytes, b: bytes) -> bool:
     return hmac.compare_digest(a, b)
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where the engine listens, and how a peer has to identify itself there.
+
+    ``secret`` is the engine's CURVE key, 32 bytes; without it the door is PLAIN, and its endpoint
+    must be on the loopback. ``allowed`` tells the public keys, 32 bytes each, that may enter now.
+    Raises InsecureBind, and BadRequest for an endpoint that is none.
+    """
+
+    endpoint: str = "tcp://127.0.0.1:*"
+    secret: bytes | None = None
+    allowed: Callable[[], frozenset[bytes]] = frozenset
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.endpoint) and self.secret is None:
+            raise InsecureBind(
+                f"{self.endpoint} can be reached from other machines. Listen there with --curve: "
+                "without it anybody on the way could read the photos."
+            )
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether who comes in here is somebody else than this user on this machine."""
+        return self.secret is not None
+
+    def options(self) -> tuple[tuple[int, Any], ...]:
+        """What the ROUTER of this door has to be told before it binds."""
+        if self.secret is None:
+            return (zmq.PLAIN_SERVER, 1), (zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+        return (
+            (zmq.CURVE_SERVER, 1),
+            (zmq.CURVE_SECRETKEY, self.secret),
+            (zmq.ZAP_DOMAIN, CURVE_DOMAIN),
+            (zmq.IPV6, "[" in self.endpoint),
+        )
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine can reach ``endpoint``. Raises BadRequest for what is no endpoint.
+
+    A name, an interface or ``*`` counts as reachable: what it stands for may change.
+    """
+    host, colon, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if not endpoint.startswith("tcp://") or not colon or not host or not _is_port(port):
+        raise BadRequest(f"{endpoint!r} is not of the form tcp://ADDRESS:PORT.")
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return text == "*" or (text.isascii() and text.isdigit() and int(text) < 2**16)
+
+
 class ZapHandler:
     """Answers libzmq's question whether a peer may connect (RFC 27).
 
     Its socket belongs into the poll loop of the thread that made it. Create it before the server
-    socket binds. Only PLAIN with our user name and the token's password passes.
+    sockets bind. Through a PLAIN door passes our user name with the token's password, through a
+    CURVE door a public key that ``allowed`` tells.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], token: str) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        token: str,
+        allowed: Callable[[], frozenset[bytes]] = frozenset,
+    ) -> None:
         self._password = password(token)
+        self._allowed = allowed
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(ZAP_ENDPOINT)
@@ -67,13 +138,18 @@ class ZapHandler:
         version, request_id, domain, _address, _identity, mechanism, *credentials = (
             self.socket.recv_multipart()
         )
-        welcome = (
-            (domain, mechanism, len(credentials)) == (ZAP_DOMAIN, b"PLAIN", 2)
-            and same(credentials[0], USERNAME)
-            and same(credentials[1], self._password)
-        )
-        status = (b"200", b"OK") if welcome else (b"400", b"wrong token")
-        self.socket.send_multipart([version, request_id, *status, USERNAME, b""])
+        if (domain, mechanism, len(credentials)) == (CURVE_DOMAIN, b"CURVE", 1):
+            welcome = credentials[0] in self._allowed()
+            reason, user = b"unknown key", credentials[0].hex().encode()
+        else:
+            welcome = (
+                (domain, mechanism, len(credentials)) == (ZAP_DOMAIN, b"PLAIN", 2)
+                and same(credentials[0], USERNAME)
+                and same(credentials[1], self._password)
+            )
+            reason, user = b"wrong token", USERNAME
+        status = (b"200", b"OK") if welcome else (b"400", reason)
+        self.socket.send_multipart([version, request_id, *status, user, b""])
         return welcome
 
 

@@ -13,15 +13,23 @@ import queue
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import zmq
 
-from ganpaint_engine.errors import BadRequest, GanpaintError
+from ganpaint_engine.errors import (
+    BadRequest,
+    EngineUnreachable,
+    GanpaintError,
+    NotAllowed,
+    RateLimited,
+    UnknownModel,
+)
 from ganpaint_engine.service import protocol, security
 from ganpaint_engine.service.jobs import Handler, Job, JobQueue, Worker, failed
+from ganpaint_engine.service.limits import MessageRate
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ _HEARTBEAT = 10_000
 # A host that is busy (a file dialog, a long filter) does not pump its bridge: be patient.
 _HEARTBEAT_TIMEOUT = 120_000
 _HIGH_WATER = 1000  # messages a client may leave unread
+_MAX_PARTS = 8  # frames of a message that are kept; no message has more than three
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,20 @@ class Work:
 
 
 class Server:
-    """Listens from construction on; serves during ``run``. ``idle_seconds`` 0: never leave."""
+    """Listens from construction on; serves during ``run``. ``idle_seconds`` 0: never leave.
 
-    def __init__(self, work: Work, token: str, version: str, idle_seconds: float = 0.0) -> None:
+    ``doors``: where it listens; the first one is this user's own. Raises EngineUnreachable when a
+    door cannot be opened.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        token: str,
+        version: str,
+        idle_seconds: float = 0.0,
+        doors: Sequence[security.Door] = (security.Door(),),
+    ) -> None:
         self._work = work
         self._token = token
         self._version = version
@@ -65,12 +85,16 @@ class Server:
         self._woken.setblocking(False)
         self._waker.setblocking(False)
         self._context = zmq.Context()
-        self._zap = security.ZapHandler(self._context, token)
-        self._router = self._listen()
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._rate = MessageRate()
+        self._doors = doors
+        allowed = next((door.allowed for door in doors if door.is_remote), frozenset)
+        self._zap = security.ZapHandler(self._context, token, allowed)
+        self._routers = [self._listen(door) for door in doors]
+        self.endpoints = [router.getsockopt_string(zmq.LAST_ENDPOINT) for router in self._routers]
         self._worker = Worker(work.handlers, self._report, work.warm_up)
+        self._worker_started = False
 
-    def _listen(self) -> zmq.Socket[bytes]:
+    def _listen(self, door: security.Door) -> zmq.Socket[bytes]:
         router = self._context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.LINGER, 0),
@@ -83,30 +107,41 @@ class Server:
             # Sending to a client that has gone raises EHOSTUNREACH. That, and not a disconnect
             # notification (a draft API that released libzmq lacks), is how its jobs end.
             (zmq.ROUTER_MANDATORY, 1),
-            (zmq.PLAIN_SERVER, 1),
-            (zmq.ZAP_DOMAIN, security.ZAP_DOMAIN),
+            *door.options(),
         ):
             router.setsockopt(option, value)
-        router.bind("tcp://127.0.0.1:*")
+        try:
+            router.bind(door.endpoint)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise EngineUnreachable(f"Cannot listen at {door.endpoint}: {error}.") from error
         return router
+
+    @property
+    def endpoint(self) -> str:
+        """Where this user's own programs connect."""
+        return self.endpoints[0]
+
+    def _is_remote(self, peer: bytes) -> bool:
+        return self._doors[peer[0]].is_remote
 
     def run(self) -> None:
         """Serve until stop() is called, SHUTDOWN comes, or nothing was to do for too long."""
         poller = zmq.Poller()
-        for source in (self._router, self._zap.socket, self._woken):
+        for source in (*self._routers, self._zap.socket, self._woken):
             poller.register(source, zmq.POLLIN)
-        self._worker.start()
         next_tick = time.monotonic() + _TICK
         try:
             while not self._stopping:
                 wait = max(0.0, next_tick - time.monotonic())
                 ready = dict(poller.poll(int(wait * 1000) + 1))
                 if self._zap.socket in ready and not self._zap.answer():
-                    log.warning("A peer with a wrong token was refused")
+                    log.warning("A peer with a wrong token or key was refused")
                 if self._woken.fileno() in ready:
                     self._take_reports()
-                if self._router in ready:
-                    self._take_messages()
+                for door, router in enumerate(self._routers):
+                    if router in ready:
+                        self._take_messages(bytes([door]), router)
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + _TICK
                     self._tick()
@@ -152,7 +187,8 @@ class Server:
 
     def _send(self, peer: bytes, header: Mapping[str, Any], frames: list[bytes]) -> None:
         try:
-            self._router.send_multipart([peer, protocol.pack(header), *frames], zmq.NOBLOCK)
+            router = self._routers[peer[0]]
+            router.send_multipart([peer[1:], protocol.pack(header), *frames], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             # EHOSTUNREACH: it has gone. EAGAIN: it has left a thousand messages unread.
             log.info("Client %s is lost: %s", self._peers.get(peer, "?"), error)
@@ -172,6 +208,7 @@ class Server:
     def _drop(self, peer: bytes) -> None:
         """Forget a client that has gone, and cancel what it had asked for."""
         self._peers.pop(peer, None)
+        self._rate.forget(peer)
         for job in self._queue.live():
             if job.peer == peer:
                 self._queue.cancel(job)
@@ -179,6 +216,7 @@ class Server:
 
     def _tick(self) -> None:
         """Tell every client with a job how it stands; this also finds the clients that went."""
+        self._start_worker()
         now = time.monotonic()
         for position, job in enumerate(self._queue.live()):
             when, header = self._last_word.get(job.key, (now, {}))
@@ -193,25 +231,31 @@ class Server:
 
     # -- receiving ---------------------------------------------------------------------------
 
-    def _take_messages(self) -> None:
+    def _take_messages(self, door: bytes, router: zmq.Socket[bytes]) -> None:
+        """A peer is known by its door's number and the routing id that it has there."""
         for _ in range(_MESSAGES_PER_TURN):
             try:
-                peer, *parts = self._router.recv_multipart(zmq.NOBLOCK)
+                routing_id = router.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._take(peer, parts)
+            self._take(door + routing_id, _parts(router))
 
     def _take(self, peer: bytes, parts: list[bytes]) -> None:
         header: dict[str, Any] = {}
+        admitted = self._rate.admits(peer)
         try:
             header = protocol.unpack_from_client(parts[0] if parts else b"")
+            if not admitted and header["type"] != "CANCEL":
+                raise RateLimited(f"More than {self._rate.per_second:.0f} messages a second.")
             if header["type"] != "HELLO" and peer not in self._peers:
                 raise BadRequest("The first message of a connection must be HELLO.")
             message = protocol.check(header)
             self._active = time.monotonic()
             self._answers[header["type"]](self, peer, message, parts[1:])
         except GanpaintError as error:
-            self._refuse(peer, header, error)
+            # Over its rate, a client is told once a second; of each job's fate it hears always.
+            if admitted or header.get("type") == "SUBMIT" or self._rate.may_complain(peer):
+                self._refuse(peer, header, error)
         except Exception:
             log.exception("A message of type %s could not be handled", header.get("type"))
             self._refuse(peer, header, GanpaintError("The engine could not handle this message."))
@@ -235,14 +279,28 @@ class Server:
             "type": "WELCOME",
             "protocol": protocol.VERSION,
             "engine": self._version,
-            "proof": security.proof(self._token, message["nonce"]),
+            # CURVE has proved the engine by its key, and a remote client does not know the token.
+            "proof": bytes(32) if self._is_remote(peer) else self._proof(message["nonce"]),
             "limits": {"max_pixels": protocol.MAX_PIXELS, "max_queue": protocol.MAX_QUEUE},
             "capabilities": list(self._work.handlers),
         }
         self._send(peer, {**welcome, **self._work.about()}, [])
+        self._start_worker()
+
+    def _proof(self, nonce: bytes) -> bytes:
+        return security.proof(self._token, nonce)
+
+    def _start_worker(self) -> None:
+        """After the first WELCOME, or soon: loading torch keeps the interpreter to itself."""
+        if not self._worker_started:
+            self._worker_started = True
+            self._worker.start()
 
     def _submit(self, peer: bytes, message: dict[str, Any], frames: list[bytes]) -> None:
         protocol.check_pictures(message, frames)
+        model = message["params"].get("model")
+        if self._is_remote(peer) and model and any(c in model for c in "/\\"):
+            raise UnknownModel("Only the names of installed models are taken from other machines.")
         job = Job(peer, message["job_id"], message["op"], message, frames)
         self._queue.add(job)
         self._tell(job, {"type": "QUEUED", "position": len(self._queue) - 1})
@@ -270,6 +328,8 @@ class Server:
         self._send(peer, reply, [])
 
     def _shutdown(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
+        if self._is_remote(peer):
+            raise NotAllowed("Only its owner ends this engine, on its own machine.")
         log.info("Asked to leave by %s", self._peers[peer])
         self._stopping = True
         self._send(peer, {"type": "GOODBYE"}, [])
@@ -284,14 +344,25 @@ class Server:
 
     def end_worker(self) -> bool:
         """After run(): whether the worker has ended too, or is deep inside a computation."""
-        return self._worker.stop(_WORKER_END)
+        return not self._worker_started or self._worker.stop(_WORKER_END)
 
     def _close(self) -> None:
         for job in self._queue.live():
             self._queue.cancel(job)
             self._tell(job, {"type": "CANCELLED"})
-        self._router.close(linger=_FAREWELL)
+        for router in self._routers:
+            router.close(linger=_FAREWELL)
         self._zap.socket.close()
         self._context.term()
         self._woken.close()
         self._waker.close()
+
+
+def _parts(router: zmq.Socket[bytes]) -> list[bytes]:
+    """The frames of a message whose routing id has been read; of too many, the first ones."""
+    parts: list[bytes] = []
+    while router.getsockopt(zmq.RCVMORE):
+        part = router.recv()
+        if len(parts) <= _MAX_PARTS:
+            parts.append(part)
+    return parts
