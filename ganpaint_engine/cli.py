@@ -72,7 +72,19 @@ def edit(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the edited photo goes.")],
     add: Annotated[str | None, typer.Option(help="The concept to add.")] = None,
     remove: Annotated[str | None, typer.Option(help="The concept to remove.")] = None,
-    strength: Annotated[float, typer.Option(help="How strongly, above 0 to 2.")] = 1.0,
+    restyle: Annotated[str | None, typer.Option(help="The concept whose look changes.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="A look of the concept, such as autumn; see concepts list.")
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="A mask of the region whose look to take instead.")
+    ] = None,
+    like_image: Annotated[
+        Path | None, typer.Option(help="The photo that --like lies in, if it is another one.")
+    ] = None,
+    strength: Annotated[
+        str, typer.Option(help="How strongly: above 0 to 2, or low, medium, high.")
+    ] = "1.0",
     seed: Annotated[int, typer.Option(help="Picks the look; 0 is the mean one.")] = 0,
     model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "churches",
     quality: Annotated[str, typer.Option(help="preview or final.")] = "final",
@@ -81,7 +93,7 @@ def edit(
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
     ] = None,
 ) -> None:
-    """Add a concept to a photo, or remove one, under a mask."""
+    """Add a concept to a photo, remove one, or change its look, under a mask."""
     from ganpaint_engine import pictures
     from ganpaint_engine.session import load_model
 
@@ -93,7 +105,11 @@ def edit(
             stroke,
             add=add,
             remove=remove,
-            strength=strength,
+            restyle=restyle,
+            variant=variant,
+            like=None if like is None else pictures.read_mask(like),
+            like_image=None if like_image is None else pictures.read_photo(like_image),
+            strength=_strength(strength),
             seed=seed,
             quality=quality,
             on_step=lambda f, stage: on_step(0.5 + 0.5 * f, stage),
@@ -102,6 +118,14 @@ def edit(
     if layer is not None:
         pictures.write_picture(_full_layer(done), layer)
     _tell(done, output)
+
+
+def _strength(text: str) -> float | str:
+    """A number, or the name of a strength; the session refuses names it does not know."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _full_layer(done: Edit) -> Any:

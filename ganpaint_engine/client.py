@@ -109,6 +109,7 @@ class Client:
         *,
         concept: str,
         operation: str,
+        variant: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
         quality: str = "final",
@@ -127,6 +128,7 @@ class Client:
         params = {
             "concept": concept,
             "operation": operation,
+            "variant": variant,
             "strength": strength,
             "seed": seed,
             "quality": quality,

@@ -59,6 +59,12 @@ class UnknownConcept(GanpaintError):
     code = "unknown_concept"
 
 
+class UnknownVariant(GanpaintError):
+    """The concept has no look of that name."""
+
+    code = "unknown_variant"
+
+
 class UnsupportedOperation(GanpaintError):
     """The model knows the concept, but failed the measurement of this operation on it."""
 

@@ -28,6 +28,8 @@ GENERATOR, ENCODER, CONCEPTS = (
     "encoder.safetensors",
     "concepts.safetensors",
 )
+_TENSORS = ("units", "rivals", "p", "variants")
+_LATER_TENSORS = ("ranking", "levels")  # packages made before these have none
 _REQUIRED = ("format", "name", "version", "terms", "resolution", "concepts", "files")
 
 
@@ -54,6 +56,26 @@ class ModelInfo:
     @property
     def concepts(self) -> list[str]:
         return [str(c["name"]) for c in self.card["concepts"]]
+
+    @property
+    def variants(self) -> dict[str, list[str]]:
+        """The names of each concept's looks, for concepts that have any."""
+        return {
+            str(c["name"]): [str(v["name"]) for v in c["variants"]]
+            for c in self.card["concepts"]
+            if c.get("variants")
+        }
+
+    def operations(self, concept: str) -> list[str]:
+        """Which of ``add``, ``remove`` and ``restyle`` are offered for a concept.
+
+        What was measured and failed is left out. A card that does not say offers the first two,
+        and the third for concepts of at least two looks.
+        """
+        entries = {e["name"]: e for e in self.card["concepts"]}
+        entry = entries.get(concept, {})
+        default = ["add", "remove"] + ["restyle"] * (len(entry.get("variants", ())) > 1)
+        return list(entry.get("operations", default))
 
 
 def read_card(folder: Path) -> ModelInfo:
@@ -142,15 +164,29 @@ def load_concepts(info: ModelInfo) -> dict[str, Concept]:
     from ganpaint_engine.concepts import Concept
 
     tensors = load_tensors(info, CONCEPTS)
+    looks = info.variants
     try:
         return {
             name: Concept(
-                name, *(tensors[f"{name}.{k}"] for k in ("units", "rivals", "p", "variants"))
+                name,
+                **{k: tensors[f"{name}.{k}"] for k in _TENSORS},
+                looks=tuple(looks.get(name, ())),
+                **{k: t for k in _LATER_TENSORS if (t := tensors.get(f"{name}.{k}")) is not None},
             )
             for name in info.concepts
         }
     except KeyError as error:
         raise DamagedModel(f"Model {info.name} lacks the tensor {error}.", file=CONCEPTS) from error
+
+
+def concept_tensors(concepts: dict[str, Concept]) -> dict[str, Tensor]:
+    """What CONCEPTS holds: each concept's tensors as ``NAME.KIND``."""
+    return {
+        f"{c.name}.{k}": getattr(c, k)
+        for c in concepts.values()
+        for k in _TENSORS + _LATER_TENSORS
+        if k in _TENSORS or len(getattr(c, k))
+    }
 
 
 def save(
@@ -169,11 +205,7 @@ def save(
         return (t.half() if t.is_floating_point() else t.to(torch.int32)).contiguous()
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        f"{c.name}.{k}": getattr(c, k)
-        for c in concepts.values()
-        for k in ("units", "rivals", "p", "variants")
-    }
+    tensors = concept_tensors(concepts)
     contents = {GENERATOR: generator, ENCODER: encoder, CONCEPTS: tensors}
     for name, content in contents.items():
         save_file({k: half(v) for k, v in content.items()}, folder / name)

@@ -102,18 +102,26 @@ def grain(photo: np.ndarray, alpha: np.ndarray, seed: int) -> np.ndarray:
 
 
 def paste(
-    rgb: np.ndarray, stroke: np.ndarray, window: Window, y: Tensor, y_e: Tensor, seed: int
+    rgb: np.ndarray,
+    stroke: np.ndarray,
+    window: Window,
+    y: Tensor,
+    y_e: Tensor,
+    seed: int,
+    keep_detail: bool = False,
 ) -> Patch:
     """The patch for an edit.
 
     rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
-    and after, under the same δ, 1×3×R×R in [-1, 1].
+    and after, under the same δ, 1×3×R×R in [-1, 1]. keep_detail: I is 0 all over, for edits after
+    which the things themselves are still there: X + up(y_e) - up(y) keeps every leaf of a tree that
+    changes colour.
     """
     side, cell = window.side, window.side / GRID
     photo = crop(rgb, window).astype(np.float32)
     before, after = to_array(y, side), to_array(y_e, side)
     alpha = feather(crop(stroke, window, fill="zero"), cell)
-    strength = influence(before, after, cell)[..., None]
+    strength = influence(before, after, cell)[..., None] * (not keep_detail)
     residual = photo - before
     content = after + (1 - strength) * residual
     content += strength * (carried(residual, alpha) + grain(photo, alpha, seed))

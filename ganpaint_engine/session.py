@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
-from ganpaint_engine import adaptation, inversion, model_package, paste, window
+from ganpaint_engine import adaptation, inversion, model_package, paste, window, wishes
 from ganpaint_engine import concepts as concept_edits
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
@@ -24,9 +26,9 @@ from ganpaint_engine.errors import (
     DamagedModel,
     OutOfMemory,
     UnknownConcept,
-    UnsupportedOperation,
 )
 from ganpaint_engine.generator import Generator
+from ganpaint_engine.wishes import Wish
 
 OnStep = Callable[[float, str], None]
 """Called with (fraction in [0, 1], stage) after every step; an exception from it stops the work."""
@@ -35,7 +37,6 @@ REFINE_STEPS = 40
 PHOTO_STEPS = 60
 EDIT_STEPS = 40
 EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
-QUALITIES = ("preview", "final")
 FAR_DB = 18.0
 """Below this PSNR of the refined inversion the report warns: the window's layout itself is lost.
 Above it says little about how well an edit will match: photographs can be inverted as well as the
@@ -94,12 +95,7 @@ class Prior:
         for net in (generator, encoder):
             net.to(device).eval().requires_grad_(False)
             net.to(memory_format=torch.channels_last)
-        self._concepts = {
-            name: Concept(
-                name, *(t.to(device) for t in (c.units.long(), c.rivals.long(), c.p, c.variants))
-            )
-            for name, c in found.items()
-        }
+        self._concepts = {name: concept.to(device) for name, concept in found.items()}
 
     @property
     def name(self) -> str:
@@ -131,9 +127,8 @@ class Prior:
             ) from None
 
     def operations(self, concept: str) -> list[str]:
-        """Which of ``add`` and ``remove`` the model's card says it can do with a concept."""
-        entries = {e["name"]: e for e in self.info.card["concepts"]}
-        return list(entries.get(concept, {}).get("operations", ("add", "remove")))
+        """Which of ``add``, ``remove`` and ``restyle`` the card says it can do with a concept."""
+        return self.info.operations(concept)
 
     def open(self, image: Image.Image | np.ndarray, on_step: OnStep | None = None) -> PhotoSession:
         """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB.
@@ -204,88 +199,109 @@ class PhotoSession:
         *,
         add: str | None = None,
         remove: str | None = None,
-        strength: float = 1.0,
+        restyle: str | None = None,
+        variant: str | None = None,
+        like: Image.Image | np.ndarray | None = None,
+        like_image: Image.Image | np.ndarray | None = None,
+        strength: float | str = 1.0,
         seed: int = 0,
         quality: str = "final",
         on_step: OnStep | None = None,
     ) -> Edit:
-        """Add or remove a concept under the stroke.
+        """Add, remove or restyle a concept under the stroke.
 
-        mask: PIL "L" or H×W of the photo's size; soft values are kept. strength: s, 0 to 2; up to
-        1 it weighs the edit (α), beyond it drives the units harder. seed: picks the look; 0 is the
-        mean one. quality: ``preview`` masks the photo's own δ, ``final`` also adapts them to the
-        edit. Raises EmptyMask, MaskSizeMismatch, UnknownConcept,
-        UnsupportedOperation, BadRequest.
+        mask: PIL "L" or H×W of the photo's size; soft values are kept. restyle: the concept whose
+        look changes where it is. variant: the name of a look, for add and restyle. like: instead,
+        a mask of a region whose look to take, in this photo or in ``like_image`` (of that one's
+        size then). strength: s, 0 to 2; up to 1 it weighs the edit (α), beyond it drives the units
+        harder; or ``low``, ``medium``, ``high``: 4, 10 or 20 units, to higher quantiles of their
+        activation. seed: picks the look where no variant does; 0 is the mean one. quality:
+        ``preview`` masks the photo's own δ, ``final`` also adapts them to the edit. Raises
+        EmptyMask, MaskSizeMismatch, UnknownConcept, UnknownVariant, UnsupportedOperation,
+        BadRequest.
         """
         started = time.monotonic()
         on_step = on_step or _silent
-        name, concept = self._wish(add, remove, strength, seed, quality)
+        wished = {"add": add, "remove": remove, "restyle": restyle}
+        wish = wishes.check(
+            self.prior, wished, strength, seed, quality, variant, like=like is not None
+        )
         stroke = window.as_mask(mask, *self.size)
+        ahead = 0.0
+        if like is not None or like_image is not None:
+            ahead = 0.25
+            look = self._look_of(like, like_image, lambda f, stage: on_step(ahead * f, stage))
+            wish = dataclasses.replace(wish, look=look)
         place = window.window_for(window.bounds(stroke), *self.size, self.prior.resolution)
-        inverted = self._inverted(place, lambda f, stage: on_step(0.5 * f, stage))
+        inverted = self._inverted(place, lambda f, stage: on_step(ahead + (0.5 - ahead) * f, stage))
         opened = time.monotonic()
         try:
-            y, y_e = self._apply(inverted, stroke, place, concept, add is not None,
-                              strength, seed, quality, on_step)  # fmt: skip
+            y, y_e = self._apply(inverted, stroke, place, wish, on_step)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
-        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed)
+        keep_detail = wish.operation == "restyle"
+        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed, keep_detail)
         image = Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
         on_step(1.0, "done")
-        report = {
-            "model": self.prior.name,
-            "model_version": self.prior.version,
-            "model_sha256": self.prior.info.card["files"][model_package.GENERATOR],
-            "concept": concept.name,
-            "operation": "add" if add is not None else "remove",
-            "strength": float(strength),
-            "seed": int(seed),
-            "quality": quality,
-            "window": list(place),
-            "psnr": inverted.psnr,
-            "warnings": self._warnings(inverted),
+        report = self._report(wish, place, inverted) | {
+            "like": like is not None,
             "seconds": {
                 "invert": round(opened - started, 3),
                 "edit": round(time.monotonic() - opened, 3),
             },
+        }
+        return Edit(wish.name, image, Image.fromarray(patch.rgba), (patch.x, patch.y), report)
+
+    def _report(self, wish: Wish, place: window.Window, inverted: Inversion) -> dict[str, Any]:
+        """How an edit was made: plain values."""
+        return {
+            "model": self.prior.name,
+            "model_version": self.prior.version,
+            "model_sha256": self.prior.info.card["files"][model_package.GENERATOR],
+            "concept": wish.concept.name,
+            "operation": wish.operation,
+            "variant": wish.variant,
+            "strength": wish.asked_strength,
+            "seed": wish.seed,
+            "quality": wish.quality,
+            "window": list(place),
+            "psnr": inverted.psnr,
+            "warnings": self._warnings(inverted),
             "device": str(self.prior.device),
         }
-        return Edit(name, image, Image.fromarray(patch.rgba), (patch.x, patch.y), report)
 
-    def _wish(
-        self, add: str | None, remove: str | None, strength: float, seed: int, quality: str
-    ) -> tuple[str, Concept]:
-        """Check the wish; the layer's name and the concept."""
-        if (add is None) == (remove is None):
-            raise BadRequest("Say either what to add or what to remove.")
-        if quality not in QUALITIES:
-            raise BadRequest(f"Quality is one of {', '.join(QUALITIES)}, not {quality!r}.")
-        if not 0 < strength <= 2:
-            raise BadRequest(f"Strength is above 0 and at most 2, not {strength}.")
-        if seed < 0:
-            raise BadRequest(f"A seed is 0 or more, not {seed}.")
-        operation = "remove" if add is None else "add"
-        concept = self.prior.concept(add if add is not None else str(remove))
-        able = self.prior.operations(concept.name)
-        if operation not in able:
-            raise UnsupportedOperation(
-                f"The model {self.prior.name} cannot {operation} {concept.name}: it failed when "
-                f"that was measured. It can: {', '.join(able)} {concept.name}.",
-                concept=concept.name,
-                operation=operation,
-            )
-        return f"{operation.capitalize()} {concept.name}", concept
+    def _look_of(
+        self,
+        like: Image.Image | np.ndarray | None,
+        like_image: Image.Image | np.ndarray | None,
+        on_step: OnStep,
+    ) -> Tensor:
+        """p_c of a region of this photo, or of another one. C values."""
+        if like is None:
+            raise BadRequest("A picture to be like needs a mask of the region to be like.")
+        other = self if like_image is None else PhotoSession(self.prior, like_image, on_step)
+        return other._like(like, on_step)
+
+    def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> Tensor:
+        """p_c of what is under ``mask`` in this photo: the mean activation there, C values."""
+        region = window.as_mask(mask, *self.size)
+        place = window.window_for(window.bounds(region), *self.size, self.prior.resolution)
+        inverted = self._inverted(place, on_step)
+        share = F.adaptive_avg_pool2d(self._in_window(region, place), GRID)
+        # A region smaller than a cell fills none: what counts is which cells it fills most.
+        return concept_edits.mean_over(inverted.r, share / share.max().clamp(min=1e-6)).flatten()
+
+    def _in_window(self, stroke: np.ndarray, place: window.Window) -> Tensor:
+        """A photo's mask (H×W) as the window sees it: 1×1×R×R."""
+        small = window.resize(window.crop(stroke, place, fill="zero"), self.prior.resolution)
+        return torch.from_numpy(small)[None, None].to(self.prior.device)
 
     def _apply(
         self,
         inverted: Inversion,
         stroke: np.ndarray,
         place: window.Window,
-        concept: Concept,
-        adding: bool,
-        strength: float,
-        seed: int,
-        quality: str,
+        wish: Wish,
         on_step: OnStep,
     ) -> tuple[Tensor, Tensor]:
         """The window's picture before and after the edit, under the δ of the edit.
@@ -294,20 +310,15 @@ class PhotoSession:
         with the same δ leaves the edit alone as the difference of the two.
         """
         prior = self.prior
-        resolution = prior.resolution
-        small = window.resize(window.crop(stroke, place, fill="zero"), resolution)
-        mask = torch.from_numpy(small)[None, None].to(prior.device)
+        mask = self._in_window(stroke, place)
         u = window.stroke_on_grid(mask)
         with torch.no_grad():
-            if adding:
-                r_e = concept_edits.add(inverted.r, u, concept, strength, seed)
-            else:
-                r_e = concept_edits.remove(inverted.r, u, concept, strength)
+            r_e = _edited(inverted.r, u, wish)
             # A cell's edit reaches beyond the cell: within one cell the photo is not to be matched.
-            mask_e = adaptation.soften(mask, grow=resolution // GRID)
+            mask_e = adaptation.soften(mask, grow=prior.resolution // GRID)
             deltas = adaptation.mask_deltas(inverted.deltas, mask_e)
         on_step(0.55, "edit")
-        if quality == "final":
+        if wish.quality == "final":
             deltas = adaptation.fit(
                 prior.generator,
                 r_e,
@@ -334,6 +345,18 @@ class PhotoSession:
             f"This photo is far from the pictures that {self.prior.name} knows "
             f"(reconstruction {fit:.1f} dB): expect new content not to match it well."
         ]
+
+
+def _edited(r: Tensor, u: Tensor, wish: Wish) -> Tensor:
+    """r_e of a wish, with the stroke on the grid U (1×1×8×8)."""
+    concept, s, look = wish.concept, wish.strength, wish.look
+    match wish.operation:
+        case "add":
+            return concept_edits.add(r, u, concept, s, look)
+        case "remove":
+            return concept_edits.remove(r, u, concept, s)
+        case _:
+            return concept_edits.restyle(r, u, concept, concept.p if look is None else look, s)
 
 
 def load_model(name: str | Path = "churches", device: str = "auto") -> Prior:

@@ -37,6 +37,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.tensor([u for u in range(8) if u // 4 != k]),
             torch.rand(16) * 2,
             torch.rand(3, 16) * 2,
+            looks=("plain", "autumn", "bare"),
         )
         for k, name in enumerate(("tree", "dome"))
     }
@@ -47,7 +48,10 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "resolution": generator.resolution,
         "edit_layer": {"number": 4, "grid": 8, "units": 16},
         "channels": generator.channels,
-        "concepts": [{"name": n} for n in concepts],
+        "concepts": [
+            {"name": c.name, "variants": [{"name": look} for look in c.looks]}
+            for c in concepts.values()
+        ],
     }
     folder = tmp_path_factory.mktemp("models") / "small"
     model_package.save(folder, card, generator.state_dict(), encoder.state_dict(), concepts)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from ganpaint_engine import concepts
 from ganpaint_engine.concepts import Concept
+from ganpaint_engine.errors import UnknownVariant
 
 C = 6
 
@@ -43,6 +46,53 @@ def test_seed_picks_a_variant_and_zero_is_the_mean() -> None:
     assert torch.equal(c.appearance(0), c.p)
     assert torch.equal(c.appearance(1), c.variants[0])
     assert torch.equal(c.appearance(4), c.variants[1])
+
+
+def test_named_looks_are_the_seeds_in_order() -> None:
+    c = dataclasses.replace(concept(), looks=("summer", "autumn"))
+    assert torch.equal(c.look("autumn"), c.appearance(2))
+    assert concept().variant_names == ("1", "2")
+    with pytest.raises(UnknownVariant):
+        c.look("winter")
+
+
+def test_an_added_look_replaces_the_mean() -> None:
+    out = concepts.add(torch.zeros(1, C, 8, 8), stroke((0, 0)), concept(), look=torch.full((C,), 7))
+    assert out[0, [0, 1, 4], 0, 0].tolist() == [7, 7, 7]
+
+
+def test_named_strengths_take_more_units_to_higher_quantiles() -> None:
+    c = dataclasses.replace(
+        concept(), ranking=torch.tensor([0, 1, 3, 2, 4]), levels=torch.arange(3.0 * C).view(3, C)
+    )
+    low, high = c.at("low"), c.at("high")
+    assert low.units.tolist() == [0, 1, 3, 2]
+    assert low.rivals.tolist() == [4]
+    assert high.units.tolist() == [0, 1, 3, 2, 4]
+    assert high.rivals.tolist() == [], "a unit is not both"
+    assert torch.equal(high.p, c.levels[2])
+    assert concept().at("high").units.tolist() == [0, 1], "packages without levels still answer"
+
+
+def test_restyle_moves_the_look_and_keeps_what_differs_from_cell_to_cell() -> None:
+    r = torch.zeros(1, C, 8, 8)
+    r[0, :2, 2:4, 2:4] = concept().p[:2].view(2, 1, 1)
+    r[0, 5, 2:4, 2:4] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    look = torch.arange(C, dtype=torch.float) * 10
+    out = concepts.restyle(r, torch.ones(1, 1, 8, 8), concept(), look)
+    here = out[0, :, 2:4, 2:4]
+    assert torch.allclose(here.mean((1, 2)), look, atol=1e-4)
+    assert torch.allclose(here[5] - here[5].mean(), r[0, 5, 2:4, 2:4] - 2.5, atol=1e-4)
+    out[0, :, 2:4, 2:4] = r[0, :, 2:4, 2:4]
+    assert torch.equal(out, r), "cells without the concept are left alone, stroke or not"
+
+
+def test_restyle_to_the_look_it_has_changes_nothing() -> None:
+    r = torch.rand(1, C, 8, 8) + 1
+    c = concept()
+    whole = torch.ones(1, 1, 8, 8)
+    here = concepts.mean_over(r, whole * concepts.presence(r, c)).flatten()
+    assert torch.allclose(concepts.restyle(r, whole, c, here), r, atol=1e-5)
 
 
 def test_remove_silences_the_units_and_takes_the_rest_from_around() -> None:

@@ -76,6 +76,37 @@ def test_edit(
     assert fractions[-1] == 1.0
 
 
+def test_a_variant_by_name(session: "gp.PhotoSession", stroke: Image.Image) -> None:
+    named = session.edit(stroke, add="tree", variant="autumn", quality="preview")
+    assert named.name == "Add tree (autumn)"
+    assert named.report["variant"] == "autumn"
+    mean = session.edit(stroke, add="tree", quality="preview")
+    assert not np.array_equal(named.image, mean.image)
+
+
+def test_restyle_and_like_a_region(
+    session: "gp.PhotoSession", photo: Image.Image, stroke: Image.Image
+) -> None:
+    edit = session.edit(stroke, restyle="tree", variant="bare", quality="preview")
+    assert edit.name == "Restyle tree (bare)"
+    assert edit.report["operation"] == "restyle"
+    corner = np.zeros((150, 200), np.uint8)
+    corner[100:, 150:] = 255
+    there = session.edit(stroke, restyle="tree", like=corner, quality="preview")
+    assert there.report["like"] is True
+    assert not np.array_equal(there.image, edit.image)
+    flipped = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    elsewhere = session.edit(
+        stroke, restyle="tree", like=corner, like_image=flipped, quality="preview"
+    )
+    assert not np.array_equal(elsewhere.image, there.image)
+
+
+def test_named_strengths(session: "gp.PhotoSession", stroke: Image.Image) -> None:
+    edit = session.edit(stroke, add="tree", strength="high", quality="preview")
+    assert edit.report["strength"] == "high"
+
+
 def test_the_layer_over_the_photo_is_the_image(
     session: "gp.PhotoSession", photo: Image.Image, stroke: Image.Image
 ) -> None:
@@ -125,6 +156,18 @@ def test_transparent_photo_keeps_its_alpha(
         ({"add": "tree", "strength": float("nan")}, errors.BadRequest),
         ({"add": "tree", "seed": -1}, errors.BadRequest),
         ({"add": "tree", "quality": "best"}, errors.BadRequest),
+        ({"add": "tree", "strength": "fierce"}, errors.BadRequest),
+        ({"add": "tree", "variant": "unheard of"}, errors.UnknownVariant),
+        ({"remove": "tree", "variant": "autumn"}, errors.BadRequest),
+        ({"restyle": "tree"}, errors.BadRequest),
+        ({"restyle": "unicorn", "variant": "autumn"}, errors.UnknownConcept),
+        ({"add": "tree", "like_image": Image.new("RGB", (99, 99))}, errors.BadRequest),
+        ({"add": "tree", "like": np.ones((9, 9), np.uint8)}, errors.MaskSizeMismatch),
+        ({"add": "tree", "like": np.zeros((150, 200), np.uint8)}, errors.EmptyMask),
+        (
+            {"add": "tree", "variant": "autumn", "like": np.ones((150, 200), np.uint8)},
+            errors.BadRequest,
+        ),
     ],
 )
 def test_bad_wishes(

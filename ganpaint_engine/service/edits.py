@@ -46,6 +46,8 @@ class Edits:
                 "version": info.version,
                 "resolution": info.resolution,
                 "concepts": info.concepts,
+                "operations": {name: info.operations(name) for name in info.concepts},
+                "variants": info.variants,
             }
             for info in list_models()
         ]
@@ -75,6 +77,7 @@ class Edits:
         edit = photo.edit(
             mask,
             **{params["operation"]: params["concept"]},
+            variant=params.get("variant"),
             strength=params["strength"],
             seed=params["seed"],
             quality=params["quality"],

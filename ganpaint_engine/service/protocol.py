@@ -69,7 +69,8 @@ _PROTOCOL = Field("protocol", "str", "`MAJOR.MINOR`; the majors must agree", low
 
 EDIT_PARAMS = (
     Field("concept", "str", "one of the model's concepts", low=1, high=64),
-    Field("operation", "str", "what to do with it", choices=("add", "remove")),
+    Field("operation", "str", "what to do with it", choices=("add", "remove", "restyle")),
+    Field("variant", "str", "the look, for add and restyle", default=None, low=1, high=64),
     Field("strength", "number", "of the edit", default=1.0, low=0, high=2),
     Field("seed", "int", "another seed, another variant", default=0, low=0, high=2**63 - 1),
     Field("quality", "str", "speed or quality", default="final", choices=("preview", "final")),
@@ -129,7 +130,12 @@ ENGINE_MESSAGES = (
             Field("limits", "map", "`max_pixels`, `max_queue`: what `SUBMIT` may ask for"),
             Field("capabilities", "list", "ops it knows"),
             Field("default_model", "str", "used where `SUBMIT` names none", default=None),
-            Field("models", "list", "maps of `name`, `version`, `resolution`, `concepts`"),
+            Field(
+                "models",
+                "list",
+                "maps of `name`, `version`, `resolution`, `concepts`, and by concept its "
+                "`operations` and `variants`",
+            ),
         ),
     ),
     Message(

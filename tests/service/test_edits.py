@@ -60,6 +60,8 @@ def test_welcome_lists_the_models(client):
     models = {model["name"]: model for model in client.welcome["models"]}
     assert models["small"]["concepts"] == ["tree", "dome"]
     assert models["small"]["resolution"] == 32
+    assert models["small"]["operations"]["tree"] == ["add", "remove", "restyle"]
+    assert models["small"]["variants"]["tree"] == ["plain", "autumn", "bare"]
     assert client.welcome["default_model"] in models
 
 
@@ -97,6 +99,16 @@ def test_a_photo_stays_open(client, arrays):
     assert "refine" in {event.stage for event in first}
     assert "refine" not in {event.stage for event in second}
     assert second[-1].name == "Add dome"
+
+
+def test_restyle_to_a_variant(client, arrays, session, stroke):
+    image, mask = arrays
+    wish = {"concept": "tree", "operation": "restyle", "variant": "autumn", "quality": "preview"}
+    result = edit(client, image, mask, **wish)[-1]
+    assert result.name == "Restyle tree (autumn)"
+    assert result.report["variant"] == "autumn"
+    with pytest.raises(errors.UnknownVariant):
+        edit(client, image, mask, **(wish | {"variant": "unheard of"}))
 
 
 def test_through_the_bridge(client, arrays):

@@ -25,6 +25,7 @@ def test_check_fills_in_defaults_and_drops_unknown_keys():
     assert checked["params"] == {
         "concept": "tree",
         "operation": "add",
+        "variant": None,
         "strength": 1.0,
         "seed": 0,
         "quality": "final",

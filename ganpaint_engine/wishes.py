@@ -1,0 +1,109 @@
+"""What a person asks of an edit, checked before anything is computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganpaint_engine.concepts import LEVELS, Concept
+from ganpaint_engine.errors import BadRequest, UnsupportedOperation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganpaint_engine.session import Prior
+
+OPERATIONS = ("add", "remove", "restyle")
+QUALITIES = ("preview", "final")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A checked wish.
+
+    concept: with the units and p_c of a named strength, where one was given. strength: s as a
+    number. asked_strength: as the person gave it, for the report. look: p_c of the wished look, C
+    values; none where the concept's mean is wished, or a look like a region's.
+    """
+
+    operation: str
+    concept: Concept
+    strength: float
+    asked_strength: float | str
+    seed: int
+    quality: str
+    variant: str | None
+    look: Tensor | None
+
+    @property
+    def name(self) -> str:
+        """What to call the layer: ``Add tree``, ``Restyle tree (autumn)``."""
+        which = f" ({self.variant})" if self.variant else ""
+        return f"{self.operation.capitalize()} {self.concept.name}{which}"
+
+
+def check(
+    prior: Prior,
+    wished: dict[str, str | None],
+    strength: float | str,
+    seed: int,
+    quality: str,
+    variant: str | None,
+    like: bool,
+) -> Wish:
+    """The wish, if the model can do it. ``wished``: operation to concept, one of them not None.
+
+    Raises BadRequest, UnknownConcept, UnknownVariant, UnsupportedOperation.
+    """
+    asked = {operation: name for operation, name in wished.items() if name is not None}
+    if len(asked) != 1:
+        raise BadRequest("Say one thing: what to add, what to remove, or what to restyle.")
+    ((operation, name),) = asked.items()
+    if quality not in QUALITIES:
+        raise BadRequest(f"Quality is one of {', '.join(QUALITIES)}, not {quality!r}.")
+    if seed < 0:
+        raise BadRequest(f"A seed is 0 or more, not {seed}.")
+    s = _number(strength)
+    if operation == "remove" and (variant is not None or like):
+        raise BadRequest("What is removed has no look: a variant goes with add or restyle.")
+    if variant is not None and like:
+        raise BadRequest("Say either a variant or a region to be like.")
+    concept = prior.concept(str(name))
+    _check_able(prior, concept, operation)
+    if operation == "restyle" and variant is None and not like and seed == 0:
+        raise BadRequest(
+            f"Say which look: a variant of {concept.name} "
+            f"({', '.join(concept.variant_names) or 'it has none'}), or a region to be like."
+        )
+    look = None if like else concept.appearance(seed) if variant is None else concept.look(variant)
+    if isinstance(strength, str):
+        concept = concept.at(strength)
+        if variant is None and seed == 0:
+            look = None
+    asked_strength = strength if isinstance(strength, str) else s
+    return Wish(operation, concept, s, asked_strength, int(seed), quality, variant, look)
+
+
+def _number(strength: float | str) -> float:
+    """s of a strength: a name of LEVELS changes units and p_c, and s stays 1."""
+    if isinstance(strength, str):
+        if strength not in LEVELS:
+            raise BadRequest(
+                f"A strength is a number or one of {', '.join(LEVELS)}, not {strength!r}."
+            )
+        return 1.0
+    if not 0 < strength <= 2 or not math.isfinite(strength):
+        raise BadRequest(f"Strength is above 0 and at most 2, not {strength}.")
+    return float(strength)
+
+
+def _check_able(prior: Prior, concept: Concept, operation: str) -> None:
+    able = prior.operations(concept.name)
+    if operation not in able:
+        raise UnsupportedOperation(
+            f"The model {prior.name} cannot {operation} {concept.name}: it failed when that was "
+            f"measured. It can: {', '.join(able) or 'nothing with'} {concept.name}.",
+            concept=concept.name,
+            operation=operation,
+        )
