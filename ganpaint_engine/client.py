@@ -13,7 +13,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,8 @@ from ganpaint_engine.service import protocol, security
 # what the engine had said just before it left.
 _NEVER = 24 * 3600 * 1000  # milliseconds
 
+_LAST = ("RESULT", "FAILED", "CANCELLED", "SUPERSEDED")  # after these, no more of a job
+
 _FATAL: dict[int, errors.GanpaintError] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: errors.WrongToken("The engine does not accept this token."),
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: errors.EngineUnreachable("Whoever answered is no engine."),
@@ -41,8 +43,9 @@ _FATAL: dict[int, errors.GanpaintError] = {
 
 @dataclass(frozen=True)
 class JobEvent:
-    """News of a job. ``type``: queued (position), progress (fraction, stage) or result.
+    """News of a job. ``type``: queued (position), progress (fraction, stage, eta) or result.
 
+    ``eta``: seconds left, estimated; None while nothing is known.
     A result has the layer's ``name``, ``patch`` (H×W×4 uint8, sRGB, straight alpha), its ``offset``
     (x, y in the photo's pixels) and ``report``.
     """
@@ -52,6 +55,7 @@ class JobEvent:
     position: int = 0
     fraction: float = 0.0
     stage: str = ""
+    eta: float | None = None
     name: str = ""
     patch: np.ndarray | None = None
     offset: tuple[int, int] = (0, 0)
@@ -61,9 +65,12 @@ class JobEvent:
 class Client:
     """A connection to an engine. Not for use by several threads at once."""
 
-    def __init__(self, endpoint: str, token: str, name: str, timeout: float) -> None:
+    def __init__(
+        self, endpoint: str, token: str, name: str, timeout: float, secret: bytes | None = None
+    ) -> None:
         """Connects; see connect() for what is raised."""
         self._timeout = timeout
+        self.secret = secret or os.urandom(32)
         self._lost: errors.GanpaintError | None = None
         self._inbox: dict[str, deque[tuple[dict[str, Any], list[bytes]]]] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -90,17 +97,24 @@ class Client:
 
     @classmethod
     def connect(
-        cls, runtime_file: Path | None = None, *, name: str = "python", timeout: float = 10.0
+        cls,
+        runtime_file: Path | None = None,
+        *,
+        name: str = "python",
+        timeout: float = 10.0,
+        secret: bytes | None = None,
     ) -> Self:
         """Connect to the engine of ``runtime_file``, by default this user's.
 
+        ``secret``: the ``secret`` of an earlier Client, to be known as the same client again and
+        fetch its results. Made at random otherwise.
         Raises EngineUnreachable (none runs, or none answers within ``timeout`` seconds),
         WrongToken, ProtocolMismatch.
         """
         runtime = security.read_runtime(runtime_file or paths.runtime_file())
         if runtime is None or not security.alive(runtime.pid):
             raise errors.EngineUnreachable("No engine is running.")
-        return cls(runtime.endpoint, runtime.token, name, timeout)
+        return cls(runtime.endpoint, runtime.token, name, timeout, secret)
 
     def submit(
         self,
@@ -115,10 +129,16 @@ class Client:
         quality: str = "final",
         model: str | None = None,
         job_id: str | None = None,
+        slot: str | None = None,
+        keep_result: bool = False,
+        keep_photo: bool = True,
     ) -> str:
         """Ask for an edit; returns the job's id at once.
 
         ``image``: H×W×3|4 uint8 sRGB, straight alpha. ``mask``: H×W uint8, soft values kept.
+        ``slot``: a name of one's own for what this is a preview of; earlier previews of the same
+        slot that are not done end with Superseded. ``keep_result``: the job outlives this
+        connection, see fetch(). ``keep_photo`` False: the engine keeps nothing of the photo.
         Raises BadRequest for other arrays, PhotoTooLarge, MaskSizeMismatch.
         """
         if image.ndim != 3 or mask.ndim != 2 or {image.dtype, mask.dtype} != {np.dtype(np.uint8)}:
@@ -136,9 +156,10 @@ class Client:
         }
         mask_size = {"width": mask.shape[1], "height": mask.shape[0], "dtype": "uint8"}
         size = {"width": width, "height": height, "channels": channels, "dtype": "uint8"}
-        header = {"type": "SUBMIT", "job_id": job_id, "op": "edit", "params": params}
-        header |= {"image": size, "mask": mask_size}
-        frames = [image.tobytes(), mask.tobytes()]
+        header: dict[str, Any] = {"type": "SUBMIT", "job_id": job_id, "op": "edit"}
+        header |= {"params": params, "image": size, "mask": mask_size}
+        header |= {"slot": slot, "keep_result": keep_result, "keep_photo": keep_photo}
+        frames = [_bytes_of(image), _bytes_of(mask)]
         protocol.check_pictures(protocol.check(header), frames)
         self._inbox[job_id] = deque()
         self._send(header, frames)
@@ -148,7 +169,8 @@ class Client:
         """The job's events as they come; ends after the result.
 
         ``timeout``: seconds without any news after which EngineUnreachable is raised. Raises the
-        error of a failed job, Cancelled for a cancelled one, BadRequest for an unknown id.
+        error of a failed job, Cancelled or Superseded for a stopped one, BadRequest for an id that
+        was neither submitted nor fetched.
         """
         if job_id not in self._inbox:
             raise errors.BadRequest(f"There is no job {job_id!r}.")
@@ -156,7 +178,7 @@ class Client:
             while not self._inbox[job_id]:
                 self._keep(*self._receive(timeout))
             header, frames = self._inbox[job_id].popleft()
-            if header["type"] in ("RESULT", "FAILED", "CANCELLED"):
+            if header["type"] in _LAST:
                 del self._inbox[job_id]
             yield _event(header, frames)
             if header["type"] == "RESULT":
@@ -166,9 +188,21 @@ class Client:
         """Stop the job; its events then end with Cancelled, or with a result that was faster."""
         self._send({"type": "CANCEL", "job_id": job_id})
 
+    def fetch(self, job_id: str) -> None:
+        """Ask for a job submitted with ``keep_result`` before a connection was lost.
+
+        Its events() then begin with the last news of it, and raise UnknownJob when there is none.
+        """
+        self._inbox[job_id] = deque()
+        self._send({"type": "FETCH", "job_id": job_id})
+
     def status(self) -> dict[str, Any]:
         """What the engine does: the fields of STATUS_REPLY."""
         return self._ask({"type": "STATUS"}, "STATUS_REPLY")
+
+    def stats(self) -> dict[str, Any]:
+        """What the engine has done since its start: the fields of STATS_REPLY."""
+        return self._ask({"type": "STATS"}, "STATS_REPLY")
 
     def shutdown(self) -> None:
         """End the engine; live jobs are cancelled."""
@@ -195,7 +229,7 @@ class Client:
     def _greet(self, token: str, name: str) -> dict[str, Any]:
         nonce = os.urandom(32)
         hello = {"type": "HELLO", "protocol": protocol.VERSION, "client": name, "nonce": nonce}
-        welcome = self._ask(hello, "WELCOME")
+        welcome = self._ask({**hello, "client_secret": self.secret}, "WELCOME")
         if not security.same(welcome["proof"], security.proof(token, nonce)):
             raise errors.WrongToken("Who answered is not the engine that was started.")
         protocol.check_version(welcome["protocol"])
@@ -217,7 +251,9 @@ class Client:
         if header.get("job_id") in self._inbox:
             self._inbox[header["job_id"]].append((header, frames))
 
-    def _send(self, header: dict[str, Any], frames: list[bytes] | None = None) -> None:
+    def _send(
+        self, header: dict[str, Any], frames: Sequence[bytes | memoryview] | None = None
+    ) -> None:
         try:
             self._socket.send_multipart([protocol.pack(header), *(frames or [])], zmq.NOBLOCK)
         except zmq.Again:
@@ -247,6 +283,11 @@ class Client:
                 raise errors.EngineUnreachable("The engine does not answer.")
 
 
+def _bytes_of(array: np.ndarray) -> memoryview:
+    """An array's samples in order; not copied where they lie so already."""
+    return np.ascontiguousarray(array).data.cast("B")
+
+
 def _event(header: dict[str, Any], frames: list[bytes]) -> JobEvent:
     """The event of a job's message. Raises the error of FAILED, Cancelled for CANCELLED."""
     kind, job_id = header["type"], header["job_id"]
@@ -254,10 +295,13 @@ def _event(header: dict[str, Any], frames: list[bytes]) -> JobEvent:
         raise errors.from_code(header["code"], header["message"], header["detail"])
     if kind == "CANCELLED":
         raise errors.Cancelled
+    if kind == "SUPERSEDED":
+        raise errors.Superseded(by=header["by"])
     if kind == "QUEUED":
         return JobEvent("queued", job_id, position=header["position"])
     if kind == "PROGRESS":
-        return JobEvent("progress", job_id, fraction=header["fraction"], stage=header["stage"])
+        fraction, stage, eta = header["fraction"], header["stage"], header["eta"]
+        return JobEvent("progress", job_id, fraction=fraction, stage=stage, eta=eta)
     shape = (header["patch"]["height"], header["patch"]["width"], 4)
     return JobEvent(
         "result",

@@ -107,10 +107,25 @@ class OutOfMemory(GanpaintError):
     code = "out_of_memory"
 
 
-class Busy(GanpaintError):
-    """The engine's queue is full."""
+class QueueFull(GanpaintError):
+    """The engine's queue, or this client's share of it, is full."""
 
-    code = "busy"
+    code = "queue_full"
+
+
+class Superseded(GanpaintError):
+    """A newer job of the same slot made this preview useless."""
+
+    code = "superseded"
+
+    def __init__(self, message: str = "A newer edit took its place.", **detail: Any) -> None:
+        super().__init__(message, **detail)
+
+
+class UnknownJob(GanpaintError):
+    """There is no such job of this client, or its result is no longer kept."""
+
+    code = "unknown_job"
 
 
 class WrongToken(GanpaintError):

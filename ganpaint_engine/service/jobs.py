@@ -1,52 +1,80 @@
-"""Jobs: their queue, and the thread that works on them one after the other.
+"""Jobs, and the queue they wait in: previews before finals, clients in turn, bounded.
 
-The queue belongs to the I/O thread and needs no lock. The worker gets one job at a time and tells
-what becomes of it through a callback; the only thing both threads touch is a job's cancel flag.
+The queue belongs to the I/O thread and needs no lock. The only things of a job that the worker's
+thread touches as well are its frames, which it lets go of at the end, and its ``stopped`` flag.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
+import itertools
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganpaint_engine.errors import (
-    BadRequest,
-    Busy,
-    Cancelled,
-    GanpaintError,
-    InternalError,
-    OutOfMemory,
-)
+from ganpaint_engine.errors import BadRequest, GanpaintError, QueueFull
 
-log = logging.getLogger(__name__)
-
-_PROGRESS_EVERY = 0.05  # seconds between two messages of one stage
+PREVIEW, FINAL = 0, 1  # priorities: the smaller one first
 
 
 @dataclass(eq=False)
 class Job:
-    """One SUBMIT. ``peer`` is the client's routing id; ``frames`` are the raw pictures."""
+    """One SUBMIT.
 
-    peer: bytes
-    job_id: str
-    op: str
+    owner: the client, whatever its connection. peer: the routing id of the connection that hears
+    of the job, None while there is none. frames: the raw pictures, until the job is over.
+    """
+
+    owner: bytes
+    peer: bytes | None
     request: dict[str, Any]
     frames: list[bytes]
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    submitted: float = field(default_factory=time.monotonic)
+    begun: float = 0.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+    ending: dict[str, Any] = field(default_factory=dict)  # its last message if it is stopped
+    news: dict[str, Any] = field(default_factory=dict)  # the last message about it,
+    told: float = 0.0  # and when that was
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        self.size = sum(len(frame) for frame in self.frames)
+
+    @property
+    def job_id(self) -> str:
+        return str(self.request["job_id"])
+
+    @property
+    def op(self) -> str:
+        return str(self.request["op"])
+
+    @property
+    def quality(self) -> str:
+        return str(self.request["params"]["quality"])
+
+    @property
+    def priority(self) -> int:
+        return PREVIEW if self.quality == "preview" else FINAL
+
+    @property
+    def slot(self) -> str | None:
+        slot: str | None = self.request["slot"]
+        return slot
+
+    @property
+    def keep_result(self) -> bool:
+        return bool(self.request["keep_result"])
 
     @property
     def key(self) -> tuple[bytes, str]:
-        return self.peer, self.job_id
+        return self.owner, self.job_id
 
-    @property
-    def size(self) -> int:
-        return sum(len(frame) for frame in self.frames)
+    def stop(self, ending: dict[str, Any]) -> None:
+        """End with the message ``ending`` at the next step; the first one said counts."""
+        if not self.stopped.is_set():
+            self.ending = ending
+            self.stopped.set()
 
 
 @dataclass(frozen=True)
@@ -57,145 +85,136 @@ class Result:
     frames: list[bytes]
 
 
-Progress = Callable[[float, str], None]  # (fraction 0..1, stage); raises Cancelled
+Progress = Callable[[float, str], None]  # (fraction 0..1, stage); raises to stop the job
 Handler = Callable[[Job, Progress], Result]
 Report = Callable[[Job, dict[str, Any], list[bytes]], None]
 
 
-class JobQueue:
-    """First come, first served; bounded in jobs and in bytes."""
+@dataclass(frozen=True)
+class Bounds:
+    """How many live jobs there may be, and bytes of their pictures; in all, and of one client."""
 
-    def __init__(self, max_jobs: int, max_bytes: int) -> None:
-        self._max_jobs = max_jobs
-        self._max_bytes = max_bytes
-        self._waiting: deque[Job] = deque()
-        self.running: Job | None = None
+    jobs: int
+    bytes: int
+    client_jobs: int
+    client_bytes: int
+
+
+class JobQueue:
+    """Live jobs. Among jobs of one priority the clients take turns, one job each.
+
+    ``active`` are the begun ones: the last of them runs, the one before it is paused. A final that
+    waits is begun even while previews wait, because it lets them pass at each of its steps: so
+    neither kind keeps the other from going on.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._waiting: list[Job] = []
+        self._turns: dict[tuple[int, bytes], int] = {}  # of clients with a waiting job
+        self._numbers = itertools.count()
+        self.active: list[Job] = []
 
     def __len__(self) -> int:
-        return len(self._waiting) + (self.running is not None)
+        return len(self._waiting) + len(self.active)
 
     @property
+    def size(self) -> int:
+        """Bytes of all live jobs' pictures."""
+        return sum(job.size for job in self._all())
+
+    @property
+    def clients(self) -> int:
+        return len({job.owner for job in self._all()})
+
+    def _all(self) -> list[Job]:
+        return self.active + self._waiting
+
     def waiting(self) -> list[Job]:
-        return list(self._waiting)
+        """The waiting jobs, in the order in which they would now be begun."""
+        turns, left, order = dict(self._turns), list(self._waiting), []
+        later = itertools.count(max(turns.values(), default=0) + 1)
+        while left:
+            job = min(left, key=lambda one: (one.priority, turns[one.priority, one.owner]))
+            turns[job.priority, job.owner] = next(later)
+            left.remove(job)
+            order.append(job)
+        return order
 
     def live(self) -> list[Job]:
-        """All jobs, the running one first."""
-        return ([self.running] if self.running else []) + self.waiting
+        """All jobs that are not over, in their order."""
+        return [job for job in self.active + self.waiting() if not job.over]
 
-    def find(self, peer: bytes, job_id: str) -> Job | None:
-        return next((job for job in self.live() if job.key == (peer, job_id)), None)
+    def positions(self) -> dict[Job, int]:
+        """For each waiting job, how many come before it; a final is not in a preview's way."""
+        waiting = self.waiting()
+        previews = sum(job.priority == PREVIEW for job in self.active)
+        return {
+            job: number + (previews if job.priority == PREVIEW else len(self.active))
+            for number, job in enumerate(waiting)
+        }
 
-    def add(self, job: Job) -> None:
-        """Raises BadRequest for a job id that is alive, Busy when there is no room."""
-        if self.find(job.peer, job.job_id):
+    def find(self, owner: bytes, job_id: str) -> Job | None:
+        return next((job for job in self.live() if job.key == (owner, job_id)), None)
+
+    def add(self, job: Job, instead_of: Sequence[Job] = ()) -> None:
+        """Take a job in; ``instead_of``: live jobs that will be stopped once it is.
+
+        Raises BadRequest for a job id that is alive, QueueFull when there is no room.
+        """
+        if self.find(job.owner, job.job_id):
             raise BadRequest("There is a live job of this id already.")
-        bytes_queued = sum(other.size for other in self._waiting)
-        if len(self) >= self._max_jobs or (
-            self._waiting and bytes_queued + job.size > self._max_bytes
-        ):
-            raise Busy(f"{len(self)} edits are waiting already.", jobs=len(self))
+        self._check_room(job, [other for other in self._all() if other not in instead_of])
+        if not any(self._turn_of(other) == self._turn_of(job) for other in self._waiting):
+            self._turns[self._turn_of(job)] = next(self._numbers)
         self._waiting.append(job)
 
+    def _check_room(self, job: Job, others: Sequence[Job]) -> None:
+        mine = [other for other in others if other.owner == job.owner]
+        for jobs, most, most_bytes, whose in (
+            (mine, self._bounds.client_jobs, self._bounds.client_bytes, "of this client "),
+            (others, self._bounds.jobs, self._bounds.bytes, ""),
+        ):
+            if len(jobs) >= most or sum(other.size for other in jobs) + job.size > most_bytes:
+                text = f"{len(jobs)} edits {whose}are waiting already."
+                raise QueueFull(text, jobs=len(jobs), max_jobs=most, max_bytes=most_bytes)
+
+    @staticmethod
+    def _turn_of(job: Job) -> tuple[int, bytes]:
+        return job.priority, job.owner
+
     def start_next(self) -> Job | None:
-        """The job to be worked on now, if nothing runs and one waits."""
-        if self.running or not self._waiting:
+        """The job to be begun now: when nothing runs, or a preview while a final runs."""
+        waiting = self.waiting()
+        previews = [job for job in waiting if job.priority == PREVIEW]
+        finals = [job for job in waiting if job.priority == FINAL]
+        if not self.active:
+            candidates = finals or previews
+        elif len(self.active) == 1 and self.active[0].priority == FINAL:
+            candidates = previews
+        else:
+            candidates = []
+        if not candidates:
             return None
-        self.running = self._waiting.popleft()
-        return self.running
+        job = candidates[0]
+        self._turns[self._turn_of(job)] = next(self._numbers)
+        self.remove(job)
+        job.begun = time.monotonic()
+        self.active.append(job)
+        return job
+
+    def remove(self, job: Job) -> bool:
+        """Take a waiting job out; whether it was one."""
+        if job not in self._waiting:
+            return False
+        self._waiting.remove(job)
+        if not any(self._turn_of(other) == self._turn_of(job) for other in self._waiting):
+            self._turns.pop(self._turn_of(job), None)
+        return True
 
     def finished(self, job: Job) -> None:
-        if self.running is job:
-            self.running = None
-
-    def cancel(self, job: Job) -> bool:
-        """Flag the job; True when it was still waiting and is thereby gone."""
-        job.cancelled.set()
-        if job in self._waiting:
-            self._waiting.remove(job)
-            return True
-        return False
-
-
-def failure(error: BaseException) -> GanpaintError:
-    """``error`` as one that may be shown: what is not ours becomes internal, or out_of_memory."""
-    if isinstance(error, GanpaintError):
-        return error
-    # torch's own class is known by name: importing torch here would cost every client seconds.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return OutOfMemory("There was not enough memory for this edit.")
-    return InternalError(f"The engine failed: {type(error).__name__}: {error}")
-
-
-class Worker(threading.Thread):
-    """Works on jobs. ``report(job, header, frames)`` is called in this thread."""
-
-    def __init__(
-        self, handlers: Mapping[str, Handler], report: Report, warm_up: Callable[[], None]
-    ) -> None:
-        super().__init__(name="ganpaint-worker", daemon=True)
-        self._handlers = handlers
-        self._report = report
-        self._warm_up = warm_up
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-
-    def take(self, job: Job) -> None:
-        self._inbox.put(job)
-
-    def stop(self, timeout: float) -> bool:
-        """End after the current job; whether that happened within ``timeout`` seconds."""
-        self._inbox.put(None)
-        self.join(timeout)
-        return not self.is_alive()
-
-    def run(self) -> None:
-        try:
-            self._warm_up()
-        except Exception:
-            log.exception("Warming up failed")  # the first job will say why
-        while (job := self._inbox.get()) is not None:
-            header, frames = self._work(job)
-            job.frames = []  # they may be half a gigabyte
-            self._report(job, header, frames)
-
-    def _work(self, job: Job) -> tuple[dict[str, Any], list[bytes]]:
-        """The last message about the job, whatever happens."""
-        started = time.monotonic()
-        progress = self._progress_of(job)
-        try:
-            progress(0.0, "starting")
-            result = self._handlers[job.op](job, progress)
-            header = {"type": "RESULT", **result.fields}
-            log.info("Job %s done in %.2f s", job.job_id, time.monotonic() - started)
-            return header, result.frames
-        except Cancelled:
-            log.info("Job %s cancelled after %.2f s", job.job_id, time.monotonic() - started)
-            return {"type": "CANCELLED"}, []
-        except BaseException as error:  # even SystemExit must not end this thread
-            shown = failure(error)
-            log.log(
-                logging.ERROR if shown.code == "internal" else logging.INFO,
-                "Job %s failed: %s",
-                job.job_id,
-                shown.code,
-                exc_info=shown.code == "internal",
-            )
-            return failed(shown), []
-
-    def _progress_of(self, job: Job) -> Progress:
-        last_time, last_stage = 0.0, ""
-
-        def progress(fraction: float, stage: str) -> None:
-            nonlocal last_time, last_stage
-            if job.cancelled.is_set():
-                raise Cancelled
-            now = time.monotonic()
-            if stage == last_stage and now - last_time < _PROGRESS_EVERY:
-                return
-            last_time, last_stage = now, stage
-            fraction = min(1.0, max(0.0, float(fraction)))
-            self._report(job, {"type": "PROGRESS", "fraction": fraction, "stage": stage}, [])
-
-        return progress
+        if job in self.active:
+            self.active.remove(job)
 
 
 def failed(error: GanpaintError) -> dict[str, Any]:

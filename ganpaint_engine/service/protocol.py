@@ -1,206 +1,52 @@
-"""The wire protocol as data: every message, its fields and their bounds, and the check of them.
+"""The wire protocol: packing, unpacking and checking of headers against the tables of messages.
 
-``python -m ganpaint_engine.service.protocol > docs/protocol.md`` prints these tables for people.
+``python -m ganpaint_engine.service.protocol > docs/protocol.md`` prints the tables for people.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
 from ganpaint_engine.errors import BadRequest, MaskSizeMismatch, PhotoTooLarge, ProtocolMismatch
+from ganpaint_engine.service.protocol_messages import (
+    CAPABILITIES,
+    CLIENT_MESSAGES,
+    EDIT_PARAMS,
+    ENGINE_MESSAGES,
+    LIMITS,
+    MAX_CLIENT_BYTES,
+    MAX_CLIENT_JOBS,
+    MAX_FRAME,
+    MAX_HEADER,
+    MAX_PIXELS,
+    MAX_QUEUE,
+    MAX_QUEUED_BYTES,
+    STAGES,
+    VERSION,
+    Field,
+    Message,
+)
 
-VERSION = "1.0"
-MAX_PIXELS = 100_000_000
-MAX_SIDE = 1_000_000
-MAX_HEADER = 64 * 1024  # bytes of a packed header that a client sends
-MAX_FRAME: int = 4 * MAX_PIXELS + MAX_HEADER  # bytes; libzmq drops a peer that announces more
-MAX_QUEUE = 16  # jobs waiting or running
-MAX_QUEUED_BYTES = 1 << 30  # of their pictures; a single job may always be more
+__all__ = [
+    "CAPABILITIES", "CLIENT_MESSAGES", "CLIENT_TYPES", "EDIT_PARAMS", "ENGINE_MESSAGES",
+    "ENGINE_TYPES", "LIMITS", "MAX_CLIENT_BYTES", "MAX_CLIENT_JOBS", "MAX_FRAME", "MAX_HEADER",
+    "MAX_PIXELS", "MAX_QUEUE", "MAX_QUEUED_BYTES", "STAGES", "VERSION", "Field", "Message",
+    "check", "check_pictures", "check_version", "pack", "unpack", "unpack_from_client",
+]  # fmt: skip
 
-_REQUIRED = object()
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
     "number": (int, float),
+    "bool": (bool,),
     "bytes": (bytes,),
     "map": (dict,),
     "list": (list,),
 }
-
-
-@dataclass(frozen=True)
-class Field:
-    """One key of a header. ``low`` and ``high`` bound a number, or a length for str and bytes."""
-
-    name: str
-    kind: str
-    meaning: str
-    default: Any = _REQUIRED
-    choices: tuple[Any, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    fields: tuple[Field, ...] = ()
-
-    @property
-    def required(self) -> bool:
-        return self.default is _REQUIRED
-
-
-@dataclass(frozen=True)
-class Message:
-    """One type of message: the keys of its header, and what its raw frames hold."""
-
-    type: str
-    meaning: str
-    fields: tuple[Field, ...] = ()
-    frames: tuple[str, ...] = ()
-
-
-_JOB_ID = Field("job_id", "str", "made by the client, unique among its live jobs", low=1, high=64)
-_WIDTH = Field("width", "int", "pixels", low=1, high=MAX_SIDE)
-_HEIGHT = Field("height", "int", "pixels", low=1, high=MAX_SIDE)
-_UINT8 = Field("dtype", "str", "of one sample", choices=("uint8",))
-_PROTOCOL = Field("protocol", "str", "`MAJOR.MINOR`; the majors must agree", low=3, high=16)
-
-EDIT_PARAMS = (
-    Field("concept", "str", "one of the model's concepts", low=1, high=64),
-    Field("operation", "str", "what to do with it", choices=("add", "remove", "restyle")),
-    Field("variant", "str", "the look, for add and restyle", default=None, low=1, high=64),
-    Field("strength", "number", "of the edit", default=1.0, low=0, high=2),
-    Field("seed", "int", "another seed, another variant", default=0, low=0, high=2**63 - 1),
-    Field("quality", "str", "speed or quality", default="final", choices=("preview", "final")),
-    Field("model", "str", "its name, or its folder", default=None, low=1, high=4096),
-)
-
-CLIENT_MESSAGES = (
-    Message(
-        "HELLO",
-        "The first message of a connection. Answered by `WELCOME`, or by `ERROR`.",
-        (
-            _PROTOCOL,
-            Field("client", "str", "who asks, for the log: `gimp 3.0.4`", default="", high=200),
-            Field("nonce", "bytes", "random; fresh for every connection", low=16, high=64),
-        ),
-    ),
-    Message(
-        "SUBMIT",
-        "Asks for one job. Answered by `QUEUED`, or at once by `FAILED`.",
-        (
-            _JOB_ID,
-            Field("op", "str", "the kind of job", choices=("edit",)),
-            Field("params", "map", "of the edit", fields=EDIT_PARAMS),
-            Field(
-                "image",
-                "map",
-                "what frame 1 holds",
-                fields=(
-                    _WIDTH,
-                    _HEIGHT,
-                    Field("channels", "int", "3: RGB, 4: RGBA, straight alpha", choices=(3, 4)),
-                    _UINT8,
-                ),
-            ),
-            Field("mask", "map", "what frame 2 holds", fields=(_WIDTH, _HEIGHT, _UINT8)),
-        ),
-        ("the photo: rows from the top, samples interleaved, sRGB", "the mask: 0..255, soft"),
-    ),
-    Message(
-        "CANCEL",
-        "Stops one job of this client. Nothing happens when there is no such live job.",
-        (_JOB_ID,),
-    ),
-    Message("STATUS", "Asks what the engine does. Answered by `STATUS_REPLY`."),
-    Message("SHUTDOWN", "Ends the engine. Answered by `GOODBYE`; live jobs are cancelled."),
-)
-
-ENGINE_MESSAGES = (
-    Message(
-        "WELCOME",
-        "The answer to `HELLO`.",
-        (
-            _PROTOCOL,
-            Field("engine", "str", "the engine's version"),
-            Field("proof", "bytes", "see *Identification*", low=32, high=32),
-            Field("device", "str", "where it computes; `auto` until a model has been loaded"),
-            Field("limits", "map", "`max_pixels`, `max_queue`: what `SUBMIT` may ask for"),
-            Field("capabilities", "list", "ops it knows"),
-            Field("default_model", "str", "used where `SUBMIT` names none", default=None),
-            Field(
-                "models",
-                "list",
-                "maps of `name`, `version`, `resolution`, `concepts`, and by concept its "
-                "`operations` and `variants`",
-            ),
-        ),
-    ),
-    Message(
-        "QUEUED",
-        "The job waits. Comes again every second while it does.",
-        (_JOB_ID, Field("position", "int", "jobs that come before it", low=0)),
-    ),
-    Message(
-        "PROGRESS",
-        "The job runs. Comes at most 20 times and at least once a second.",
-        (
-            _JOB_ID,
-            Field("fraction", "number", "of the work done", low=0, high=1),
-            Field("stage", "str", "what is being done, for people"),
-        ),
-    ),
-    Message(
-        "RESULT",
-        "The job is done.",
-        (
-            _JOB_ID,
-            Field("name", "str", "for the new layer: `Add tree`"),
-            Field("offset", "list", "x, y of the patch's corner in the photo, pixels"),
-            Field(
-                "patch",
-                "map",
-                "what frame 1 holds",
-                fields=(_WIDTH, _HEIGHT, Field("channels", "int", "RGBA", choices=(4,)), _UINT8),
-            ),
-            Field("report", "map", "how the result was made, and measures of it"),
-        ),
-        ("the patch: rows from the top, sRGB, straight alpha",),
-    ),
-    Message(
-        "FAILED",
-        "The job could not be done.",
-        (
-            _JOB_ID,
-            Field("code", "str", "one of the codes below"),
-            Field("message", "str", "for people"),
-            Field("detail", "map", "figures that belong to the message"),
-        ),
-    ),
-    Message("CANCELLED", "The job was stopped.", (_JOB_ID,)),
-    Message(
-        "STATUS_REPLY",
-        "The answer to `STATUS`.",
-        (
-            Field("engine", "str", "the engine's version"),
-            Field("pid", "int", "its process"),
-            Field("device", "str", "as in `WELCOME`"),
-            Field("uptime", "number", "seconds since the start"),
-            Field("idle_minutes", "number", "without work until it leaves; 0: never"),
-            Field("waiting", "int", "jobs in the queue"),
-            Field("running", "str", "job_id of the running job", default=None),
-            Field("stage", "str", "of the running job", default=""),
-        ),
-    ),
-    Message("GOODBYE", "The answer to `SHUTDOWN`; the connection ends."),
-    Message(
-        "ERROR",
-        "A message that was not about a job could not be taken.",
-        (Field("code", "str", "one of the codes below"), Field("message", "str", "for people")),
-    ),
-)
 
 _BY_TYPE = {message.type: message for message in CLIENT_MESSAGES + ENGINE_MESSAGES}
 CLIENT_TYPES = frozenset(message.type for message in CLIENT_MESSAGES)
@@ -261,7 +107,7 @@ def _check_map(fields: Sequence[Field], values: Mapping[str, Any], where: str) -
 
 def _check_value(field: Field, value: Any, where: str) -> Any:
     kinds: Any = _KINDS[field.kind]
-    if not isinstance(value, kinds) or isinstance(value, bool):
+    if not isinstance(value, kinds) or (isinstance(value, bool) and field.kind != "bool"):
         raise BadRequest(f"{where} is not of type {field.kind}.")
     if field.choices and value not in field.choices:
         raise BadRequest(f"{where} is not one of {', '.join(map(str, field.choices))}.")
@@ -285,7 +131,7 @@ def _major(version: str) -> str:
     return version.split(".", maxsplit=1)[0]
 
 
-def check_pictures(submit: Mapping[str, Any], frames: Sequence[bytes]) -> None:
+def check_pictures(submit: Mapping[str, Any], frames: Sequence[bytes | memoryview]) -> None:
     """Whether a checked SUBMIT's frames are what its header says.
 
     Raises PhotoTooLarge, MaskSizeMismatch or BadRequest.

@@ -6,7 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from ganpaint_engine import errors
 from ganpaint_engine.service import lifecycle, protocol
+from ganpaint_engine.service import protocol_messages as messages
 from ganpaint_engine.service.protocol import Field, Message
+
+
+def _table(*rows: tuple[object, ...]) -> str:
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+
+
+_STATES = _table(*((f"`{state}`", *texts) for state, texts in messages.STATES.items()))
+_TRANSITIONS = _table(*messages.TRANSITIONS)
+_LIMITS = _table(
+    *((f"`{k}`", messages.LIMITS[k], text) for k, text in messages.LIMIT_MEANINGS.items())
+)
+_CAPABILITIES = _table(*((f"`{name}`", text) for name, text in messages.CAPABILITIES.items()))
+_STAGES = _table(*((f"`{name}`", text) for name, text in messages.STAGES.items()))
 
 _HEAD = f"""\
 # The protocol, version {protocol.VERSION}
@@ -44,31 +58,79 @@ engine has left can learn the password of that engine that is no more, and canno
 from it. A wrong password ends the handshake with PLAIN's ERROR, status 400 (libzmq 4.3 misspells
 the command as `^RROR`). The engine listens on 127.0.0.1 only and encrypts nothing.
 
+## Versions
+
+`HELLO` and `WELCOME` carry `MAJOR.MINOR`. Another MAJOR is refused with `protocol_mismatch`, whose
+message names both versions; a newer or older MINOR is welcome. Within a MAJOR, messages and keys
+are only added: unknown keys are ignored, keys with a default may be left out or nil, a client
+ignores messages of a type that it does not know, and what an engine can do is in
+`WELCOME.capabilities`.
+
 ## Messages
 
 A message is one frame with a header, a msgpack map whose `type` is the message's, and the raw
-frames that this type has. Pixels are never inside msgpack. Unknown keys are ignored; keys with a
-default may be left out or nil. Every size is checked before anything is made of it. Jobs run one
-after the other.
-
-| limit | |
-|---|---|
-| bytes of a client's header | {protocol.MAX_HEADER} |
-| bytes of a frame; a peer that announces more is disconnected | {protocol.MAX_FRAME} |
-| pixels of a photo | {protocol.MAX_PIXELS} |
-| jobs that wait or run | {protocol.MAX_QUEUE} |
-| MiB of pictures that wait | {protocol.MAX_QUEUED_BYTES >> 20} |
+frames that this type has. Pixels are never inside msgpack. Every size is checked before anything
+is made of it.
 
     HELLO   -> WELCOME | ERROR
-    SUBMIT  -> QUEUED* -> PROGRESS* -> RESULT | FAILED | CANCELLED
-    CANCEL     STATUS -> STATUS_REPLY     SHUTDOWN -> GOODBYE
+    SUBMIT  -> QUEUED* -> PROGRESS* -> RESULT | FAILED | CANCELLED | SUPERSEDED
+    FETCH   -> the last of these about the job, and those that follow
+    CANCEL     STATUS -> STATUS_REPLY     STATS -> STATS_REPLY     SHUTDOWN -> GOODBYE
 
-`CANCEL` may come at any time and may come twice; it touches that job of that client. A client that
-goes, in whatever way, has its jobs cancelled: closing the connection is a cancel too. `FAILED`
-answers a `SUBMIT` that cannot be taken; where that is because a job of this id is alive
-(`bad_request`), the live one goes on. A message that is not about a job is answered by `ERROR`.
-After any of these the engine answers the next message.
-"""
+`FAILED` answers a `SUBMIT` that cannot be taken; where that is because a job of this id is alive
+or its result is kept (`bad_request`), that one goes on. A message that is not about a job is
+answered by `ERROR`. After any of these the engine answers the next message.
+
+## Jobs
+
+A client is its connection, or, with `HELLO.client_secret`, whoever knows that secret. Only the
+client of a job can hear of it, cancel it or fetch it; nobody else is told that it exists.
+
+- **Order.** Previews come before finals, and clients take turns, one job each. One job is worked on
+  at a time. A final is paused between two optimisation steps while a preview is worked on, then
+  makes at least one more step before the next preview: a preview waits for no more than one step
+  of a final, and previews without end do not keep a final from being done.
+- **Slots.** A `SUBMIT` with a `slot` supersedes this client's previews of that slot that are not
+  done. Finals are never superseded.
+- **Stopping.** `CANCEL` may come at any time and may come twice. A waiting or paused job ends at
+  once; a running one at its next optimisation step, or with a result that was faster. A client that
+  goes, in whatever way, has its jobs cancelled: closing the connection is a cancel too.
+- **Keeping.** With `keep_result` a job goes on without its connection. Its last message is kept
+  within the limits below, also after it was sent; an engine with kept results does not leave for
+  idleness. Results are kept in memory only.
+- **Fullness.** A `SUBMIT` beyond the limits fails with `queue_full`; `detail` says how many jobs
+  wait and how many may.
+
+| state | meaning | told by |
+|---|---|---|
+{_STATES}
+| what happens | from | to |
+|---|---|---|
+{_TRANSITIONS}
+## Photos
+
+A photo is opened once: what was computed of it is kept under the hash of its pixels, in memory and
+in the cache folder (`ganpaint cache show`), for the next edit of it by any client. The photo
+itself is never written anywhere. With `keep_photo` false, or `"keep_photos": false` in the
+settings, nothing of it is kept once the job is over.
+
+## Limits
+
+`WELCOME.limits` has these keys and the engine's own values:
+
+| limit | value | |
+|---|---|---|
+{_LIMITS}
+## Capabilities
+
+| in `WELCOME.capabilities` | |
+|---|---|
+{_CAPABILITIES}
+## Stages
+
+| `PROGRESS.stage` | |
+|---|---|
+{_STAGES}"""
 
 
 def render() -> str:

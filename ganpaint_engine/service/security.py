@@ -58,6 +58,13 @@ def same(a: bytes, b: bytes) -> bool:
     return hmac.compare_digest(a, b)
 
 
+def owner(peer: bytes, client_secret: bytes | None) -> bytes:
+    """Whose jobs a connection's are: those of who knows the secret, else the connection's alone."""
+    if client_secret is None:
+        return b"peer:" + peer
+    return b"secret:" + hashlib.sha256(client_secret).digest()
+
+
 @dataclass(frozen=True)
 class Door:
     """Where the engine listens, and how a peer has to identify itself there.

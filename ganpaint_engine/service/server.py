@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import zmq
 
@@ -27,9 +27,11 @@ from ganpaint_engine.errors import (
     RateLimited,
     UnknownModel,
 )
-from ganpaint_engine.service import protocol, security
-from ganpaint_engine.service.jobs import Handler, Job, JobQueue, Worker, failed
+from ganpaint_engine.service import protocol, security, stats
+from ganpaint_engine.service.desk import Desk
+from ganpaint_engine.service.jobs import Handler, Job, failed
 from ganpaint_engine.service.limits import MessageRate
+from ganpaint_engine.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +46,28 @@ _HEARTBEAT = 10_000
 _HEARTBEAT_TIMEOUT = 120_000
 _HIGH_WATER = 1000  # messages a client may leave unread
 _MAX_PARTS = 8  # frames of a message that are kept; no message has more than three
+_UNREAD = 32  # messages of a client that libzmq takes before we do
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the engine can do. ``about`` gives WELCOME's device, default_model and models."""
+    """What the engine can do.
+
+    about: WELCOME's device, default_model and models. cache: STATS_REPLY's. Both are called by the
+    I/O thread, and are cheap. warm_up: what the worker does first.
+    """
 
     handlers: Mapping[str, Handler]
     about: Callable[[], dict[str, Any]]
     warm_up: Callable[[], None] = lambda: None
+    cache: Callable[[], dict[str, int]] = dict
+
+
+class Peer(NamedTuple):
+    """A greeted connection: its name for the log, and the client it belongs to."""
+
+    name: str
+    owner: bytes
 
 
 class Server:
@@ -74,11 +89,9 @@ class Server:
         self._token = token
         self._version = version
         self._idle_seconds = idle_seconds
-        self._queue = JobQueue(protocol.MAX_QUEUE, protocol.MAX_QUEUED_BYTES)
         self._reports: queue.SimpleQueue[tuple[Job, dict[str, Any], list[bytes]]]
         self._reports = queue.SimpleQueue()
-        self._peers: OrderedDict[bytes, str] = OrderedDict()
-        self._last_word: dict[tuple[bytes, str], tuple[float, dict[str, Any]]] = {}
+        self._peers: OrderedDict[bytes, Peer] = OrderedDict()
         self._started = self._active = time.monotonic()
         self._stopping = False
         self._woken, self._waker = socket.socketpair()
@@ -93,13 +106,14 @@ class Server:
         self.endpoints = [router.getsockopt_string(zmq.LAST_ENDPOINT) for router in self._routers]
         self._worker = Worker(work.handlers, self._report, work.warm_up)
         self._worker_started = False
+        self._desk = Desk(self._send, self._worker.take)
 
     def _listen(self, door: security.Door) -> zmq.Socket[bytes]:
         router = self._context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.LINGER, 0),
             (zmq.SNDHWM, _HIGH_WATER),
-            (zmq.RCVHWM, 2 * protocol.MAX_QUEUE),
+            (zmq.RCVHWM, _UNREAD),
             (zmq.MAXMSGSIZE, protocol.MAX_FRAME),
             (zmq.HANDSHAKE_IVL, _HANDSHAKE),
             (zmq.HEARTBEAT_IVL, _HEARTBEAT),
@@ -171,17 +185,9 @@ class Server:
         except BlockingIOError:
             pass
         while not self._reports.empty():
-            job, header, frames = self._reports.get()
-            if header["type"] != "PROGRESS":
-                self._queue.finished(job)
-                self._active = time.monotonic()
-            self._tell(job, header, frames)
-        self._start_next()
-
-    def _start_next(self) -> None:
-        job = self._queue.start_next()
-        if job is not None:
-            self._worker.take(job)
+            self._desk.take_report(*self._reports.get())
+            self._active = time.monotonic()
+        self._desk.start_next()
 
     # -- sending -----------------------------------------------------------------------------
 
@@ -191,39 +197,22 @@ class Server:
             router.send_multipart([peer[1:], protocol.pack(header), *frames], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             # EHOSTUNREACH: it has gone. EAGAIN: it has left a thousand messages unread.
-            log.info("Client %s is lost: %s", self._peers.get(peer, "?"), error)
+            name = self._peers[peer].name if peer in self._peers else "?"
+            log.info("Client %s is lost: %s", name, error)
             self._drop(peer)
 
-    def _tell(self, job: Job, header: dict[str, Any], frames: list[bytes] | None = None) -> None:
-        """Send a message about a job, and remember it for the ticks while the job lives."""
-        if job.peer not in self._peers:
-            return  # lost before
-        header = {**header, "job_id": job.job_id}
-        if header["type"] in ("QUEUED", "PROGRESS"):
-            self._last_word[job.key] = (time.monotonic(), header)
-        else:
-            self._last_word.pop(job.key, None)
-        self._send(job.peer, header, frames or [])
-
     def _drop(self, peer: bytes) -> None:
-        """Forget a client that has gone, and cancel what it had asked for."""
+        """Forget a client that has gone."""
         self._peers.pop(peer, None)
         self._rate.forget(peer)
-        for job in self._queue.live():
-            if job.peer == peer:
-                self._queue.cancel(job)
-                self._last_word.pop(job.key, None)
+        self._desk.drop(peer)
 
     def _tick(self) -> None:
         """Tell every client with a job how it stands; this also finds the clients that went."""
         self._start_worker()
+        self._desk.remind(_TICK / 2)
         now = time.monotonic()
-        for position, job in enumerate(self._queue.live()):
-            when, header = self._last_word.get(job.key, (now, {}))
-            if header and now - when >= _TICK / 2:
-                update = {"position": position} if header["type"] == "QUEUED" else {}
-                self._tell(job, {**header, **update})
-        if len(self._queue):
+        if not self._desk.is_idle:
             self._active = now
         elif self._idle_seconds and now - self._active > self._idle_seconds:
             log.info("Nothing to do for %.0f s: leaving", now - self._active)
@@ -270,7 +259,7 @@ class Server:
 
     def _hello(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
         protocol.check_version(message["protocol"])
-        self._peers[peer] = message["client"]
+        self._peers[peer] = Peer(message["client"], security.owner(peer, message["client_secret"]))
         self._peers.move_to_end(peer)
         if len(self._peers) > _MAX_PEERS:
             self._drop(next(iter(self._peers)))
@@ -281,8 +270,8 @@ class Server:
             "engine": self._version,
             # CURVE has proved the engine by its key, and a remote client does not know the token.
             "proof": bytes(32) if self._is_remote(peer) else self._proof(message["nonce"]),
-            "limits": {"max_pixels": protocol.MAX_PIXELS, "max_queue": protocol.MAX_QUEUE},
-            "capabilities": list(self._work.handlers),
+            "limits": protocol.LIMITS,
+            "capabilities": list(protocol.CAPABILITIES),
         }
         self._send(peer, {**welcome, **self._work.about()}, [])
         self._start_worker()
@@ -301,19 +290,15 @@ class Server:
         model = message["params"].get("model")
         if self._is_remote(peer) and model and any(c in model for c in "/\\"):
             raise UnknownModel("Only the names of installed models are taken from other machines.")
-        job = Job(peer, message["job_id"], message["op"], message, frames)
-        self._queue.add(job)
-        self._tell(job, {"type": "QUEUED", "position": len(self._queue) - 1})
-        self._start_next()
+        self._desk.submit(peer, self._peers[peer].owner, message, frames)
 
     def _cancel(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
-        job = self._queue.find(peer, message["job_id"])
-        if job is not None and self._queue.cancel(job):
-            self._tell(job, {"type": "CANCELLED"})
+        self._desk.cancel(self._peers[peer].owner, message["job_id"])
+
+    def _fetch(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
+        self._desk.fetch(peer, self._peers[peer].owner, message["job_id"])
 
     def _status(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
-        running = self._queue.running
-        _, last = self._last_word.get(running.key, (0, {})) if running else (0, {})
         reply = {
             "type": "STATUS_REPLY",
             "engine": self._version,
@@ -321,16 +306,19 @@ class Server:
             "device": self._work.about()["device"],
             "uptime": time.monotonic() - self._started,
             "idle_minutes": self._idle_seconds / 60,
-            "waiting": len(self._queue.waiting),
-            "running": running.job_id if running else None,
-            "stage": last.get("stage", ""),
         }
+        self._send(peer, {**reply, **self._desk.status(self._peers[peer].owner)}, [])
+
+    def _stats(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
+        figures = {"uptime": time.monotonic() - self._started, **self._desk.figures()}
+        figures |= {"memory": stats.memory(), "cache": self._work.cache()}
+        reply = {"type": "STATS_REPLY", **figures, "text": stats.prometheus(figures)}
         self._send(peer, reply, [])
 
     def _shutdown(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
         if self._is_remote(peer):
             raise NotAllowed("Only its owner ends this engine, on its own machine.")
-        log.info("Asked to leave by %s", self._peers[peer])
+        log.info("Asked to leave by %s", self._peers[peer].name)
         self._stopping = True
         self._send(peer, {"type": "GOODBYE"}, [])
 
@@ -338,7 +326,9 @@ class Server:
         "HELLO": _hello,
         "SUBMIT": _submit,
         "CANCEL": _cancel,
+        "FETCH": _fetch,
         "STATUS": _status,
+        "STATS": _stats,
         "SHUTDOWN": _shutdown,
     }
 
@@ -347,9 +337,7 @@ class Server:
         return not self._worker_started or self._worker.stop(_WORKER_END)
 
     def _close(self) -> None:
-        for job in self._queue.live():
-            self._queue.cancel(job)
-            self._tell(job, {"type": "CANCELLED"})
+        self._desk.end()
         for router in self._routers:
             router.close(linger=_FAREWELL)
         self._zap.socket.close()

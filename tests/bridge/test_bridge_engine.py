@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from bridges import bridge, code_of, pump_for, submit
-from engines import SCRIPT, edit, is_free, running, until
+from engines import SCRIPT, active, edit, is_free, until
 from ganpaint_bridge import BridgeError, Event, error_text, event_text, run
 from ganpaint_bridge.locate import clean_environment
 from strangers import write_runtime
@@ -151,7 +151,7 @@ def test_two_plugins_at_once_start_one_engine(home, monkeypatch):
                 if event.type == "result":
                     done.add(client)
     with Client.connect() as other:
-        assert other.status()["running"] is None
+        assert other.status()["active"] == 0
     for client in clients:
         client.close()
     assert lifecycle.stop()
@@ -287,7 +287,7 @@ def test_event_texts():
     )
     assert event_text(Event("queued", "j", header={"position": 1})) == "Waiting for 1 earlier edit…"
     assert event_text(Event("progress", "j", 0.5, "adapt to photo")) == "Adapt to photo…"
-    assert event_text(Event("failed", error=BridgeError("busy", "Full."))) == "Full."
+    assert event_text(Event("failed", error=BridgeError("queue_full", "Full."))) == "Full."
     assert event_text(Event("result", "j")) == "Done"
 
 
@@ -296,7 +296,7 @@ def test_the_python_client_and_the_bridge_share_an_engine(engine):
     job = submit(client, "slow")
     pump_for(client, "progress")
     with Client.connect() as other:
-        running(other, job)
+        active(other)
         client.cancel(job)
         pump_for(client, "cancelled")
         assert edit(other)[-1].type == "result"

@@ -130,7 +130,7 @@ class Stage:
         """Whether the engine has any job, waiting or running."""
         with self.engine() as client:
             status = client.status()
-        return bool(status["running"] or status["waiting"])
+        return bool(status["active"] or status["waiting"])
 
 
 @dataclass(frozen=True)

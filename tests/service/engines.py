@@ -102,7 +102,7 @@ def own_engine(home):
 
 def is_free(client):
     status = client.status()
-    return status["running"] is None and status["waiting"] == 0
+    return status["active"] == 0 and status["waiting"] == 0
 
 
 def photo(width=8, height=6, channels=3):
@@ -121,8 +121,13 @@ def edit(client, concept="tree", **options):
 
 
 def running(client, job_id):
-    """Wait until the job runs."""
+    """Wait until the client's job runs."""
     until(lambda: client.status()["running"] == job_id, "the start of the job")
+
+
+def active(client, jobs=1):
+    """Wait until so many jobs of whomever were begun."""
+    until(lambda: client.status()["active"] == jobs, "the start of the job")
 
 
 class Raw:

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from engines import PATIENCE, until
+from engines import PATIENCE, request, until
 from ganpaint_bridge import Engine, run
 
 import ganpaint_engine as gp
 from ganpaint_engine import errors, paths
 from ganpaint_engine.client import Client
-from ganpaint_engine.service import lifecycle
+from ganpaint_engine.service import lifecycle, protocol
 from ganpaint_engine.service.edits import Edits
 from ganpaint_engine.service.jobs import Job
 
@@ -163,11 +163,10 @@ def test_cancel_stops_the_method(client, arrays):
 
 
 def job_for(image, mask):
-    params = {"concept": "tree", "operation": "add", "strength": 1.0, "seed": 0}
-    params |= {"quality": "preview", "model": "small"}
-    size = {"height": image.shape[0], "width": image.shape[1], "channels": 3}
-    frames = [image.tobytes(), mask.tobytes()]
-    return Job(b"", "x", "edit", {"params": params, "image": size}, frames)
+    height, width, _ = image.shape
+    params = {"concept": "tree", "operation": "add", "quality": "preview", "model": "small"}
+    message = protocol.check(request("x", width, height, params=params))
+    return Job(b"", b"", message, [image.tobytes(), mask.tobytes()])
 
 
 def test_only_the_last_photos_are_kept(client, arrays, monkeypatch):

@@ -1,136 +1,148 @@
-import queue
+"""The queue: who comes next, who is refused."""
 
 import pytest
 
-from ganpaint_engine.errors import BadRequest, Busy, Cancelled, UnknownModel
-from ganpaint_engine.service.jobs import Job, JobQueue, Result, Worker, failure
+from ganpaint_engine.errors import BadRequest, QueueFull
+from ganpaint_engine.service.jobs import Bounds, Job, JobQueue
+
+ROOMY = Bounds(64, 10_000, 64, 10_000)
 
 
-def job(job_id="a", peer=b"p", size=1):
-    return Job(peer, job_id, "edit", {}, [bytes(size)])
+def job(job_id="a", owner=b"p", size=1, quality="final", **keys):
+    request = {"job_id": job_id, "op": "edit", "params": {"quality": quality}}
+    request |= {"slot": None, "keep_result": False, "keep_photo": True, **keys}
+    return Job(owner, owner, request, [bytes(size)])
 
 
-def test_first_come_first_served_one_at_a_time():
-    jobs = JobQueue(8, 1000)
+def preview(job_id="a", owner=b"p", **keys):
+    return job(job_id, owner, quality="preview", **keys)
+
+
+def filled(*jobs, bounds=ROOMY):
+    waiting = JobQueue(bounds)
+    for one in jobs:
+        waiting.add(one)
+    return waiting
+
+
+def ids(jobs):
+    return [one.job_id for one in jobs]
+
+
+def test_one_clients_jobs_come_in_its_order_one_at_a_time():
     first, second = job("1"), job("2")
-    jobs.add(first)
-    jobs.add(second)
-    assert jobs.start_next() is first
-    assert jobs.start_next() is None
-    jobs.finished(second)  # not the running one: nothing changes
-    assert jobs.running is first
-    jobs.finished(first)
-    assert jobs.start_next() is second
+    waiting = filled(first, second)
+    assert waiting.start_next() is first
+    assert waiting.start_next() is None
+    waiting.finished(second)  # not begun: nothing changes
+    assert waiting.active == [first]
+    waiting.finished(first)
+    assert waiting.start_next() is second
+
+
+def test_clients_take_turns():
+    waiting = filled(*(job(f"a{i}", b"a") for i in range(3)), job("b0", b"b"), job("c0", b"c"))
+    assert ids(waiting.waiting()) == ["a0", "b0", "c0", "a1", "a2"]
+    served = [waiting.start_next()]
+    waiting.finished(served[0])
+    waiting.add(job("d0", b"d"))  # a newcomer comes after those who waited, before a second turn
+    waiting.add(job("b1", b"b"))
+    while (one := waiting.start_next()) is not None:
+        served.append(one)
+        waiting.finished(one)
+    assert ids(served) == ["a0", "b0", "c0", "a1", "d0", "b1", "a2"]
+
+
+def test_positions_are_the_turns_that_come_before():
+    waiting = filled(job("a0", b"a"), job("a1", b"a"), job("b0", b"b"))
+    waiting.start_next()
+    late = preview("b1", b"b")
+    waiting.add(late)
+    positions = {one.job_id: place for one, place in waiting.positions().items()}
+    # the preview passes the final that runs; the finals come after that final and the preview
+    assert positions == {"b1": 0, "b0": 2, "a1": 3}
+
+
+def test_a_preview_is_begun_while_a_final_runs_and_only_one():
+    final, other = job("f"), job("g")
+    waiting = filled(final, other)
+    assert waiting.start_next() is final
+    one, two = preview("1"), preview("2")
+    waiting.add(one)
+    waiting.add(two)
+    assert waiting.start_next() is one
+    assert waiting.start_next() is None
+    assert waiting.active == [final, one]
+    waiting.finished(one)
+    assert waiting.start_next() is two
+    waiting.finished(final)  # whichever ends first
+    assert waiting.start_next() is None
+    waiting.finished(two)
+    assert waiting.start_next() is other
+
+
+def test_a_final_is_begun_although_previews_never_end():
+    waiting = filled(preview("0"), job("f"))
+    assert waiting.start_next().job_id == "f"
+    for number in range(5):
+        assert waiting.start_next().job_id == str(number)
+        waiting.add(preview(str(number + 1)))
+        waiting.finished(waiting.active[-1])
+
+
+def test_a_preview_waits_for_a_preview():
+    waiting = filled(preview("1"), preview("2"))
+    waiting.start_next()
+    waiting.add(job("f"))
+    assert waiting.start_next() is None
 
 
 def test_a_live_id_is_refused_and_a_finished_one_may_come_again():
-    jobs = JobQueue(8, 1000)
-    jobs.add(job("1"))
+    waiting = filled(job("1"))
     with pytest.raises(BadRequest):
-        jobs.add(job("1"))
-    jobs.add(job("1", peer=b"other"))
-    jobs.finished(jobs.start_next())
-    jobs.add(job("1"))
-
-
-def test_bounded_in_jobs():
-    jobs = JobQueue(2, 1000)
-    jobs.add(job("1"))
-    jobs.start_next()
-    jobs.add(job("2"))
-    with pytest.raises(Busy):
-        jobs.add(job("3"))
-
-
-def test_bounded_in_bytes_but_one_may_always_wait():
-    jobs = JobQueue(8, 100)
-    jobs.add(job("1", size=500))
-    with pytest.raises(Busy):
-        jobs.add(job("2", size=1))
-    jobs.start_next()
-    jobs.add(job("2", size=100))
-
-
-def test_cancel_takes_a_waiting_job_out_and_flags_a_running_one():
-    jobs = JobQueue(8, 1000)
-    first, second = job("1"), job("2")
-    jobs.add(first)
-    jobs.add(second)
-    jobs.start_next()
-    assert jobs.cancel(second)
-    assert not jobs.cancel(first)
-    assert first.cancelled.is_set()
-    assert jobs.live() == [first]
-
-
-class TorchOutOfMemoryError(RuntimeError):
-    pass
-
-
-TorchOutOfMemoryError.__name__ = "OutOfMemoryError"
+        waiting.add(job("1"))
+    waiting.add(job("1", b"other"))
+    waiting.finished(waiting.start_next())
+    waiting.add(job("1"))
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("bounds", "owner"),
     [
-        (UnknownModel("x"), "unknown_model"),
-        (MemoryError(), "out_of_memory"),
-        (TorchOutOfMemoryError("CUDA out of memory"), "out_of_memory"),
-        (ZeroDivisionError("x"), "internal"),
+        (Bounds(2, 1000, 64, 1000), b"other"),
+        (Bounds(64, 1000, 2, 1000), b"p"),
+        (Bounds(64, 20, 64, 1000), b"other"),
+        (Bounds(64, 1000, 64, 20), b"p"),
     ],
 )
-def test_every_exception_has_a_code(error, code):
-    assert failure(error).code == code
+def test_bounded_in_jobs_and_bytes_in_all_and_of_one_client(bounds, owner):
+    waiting = filled(job("1", size=10), job("2", size=10), bounds=bounds)
+    waiting.start_next()  # one that was begun still counts
+    with pytest.raises(QueueFull):
+        waiting.add(job("3", owner, size=10))
+    waiting.finished(waiting.active[0])
+    waiting.add(job("3", owner, size=10))
 
 
-def test_a_job_flagged_before_its_start_is_never_worked_on():
-    said = queue.Queue()
-    worker = Worker(
-        {"edit": lambda *_: pytest.fail("worked on")},
-        lambda job, header, frames: said.put(header["type"]),
-        lambda: None,
-    )
-    worker.start()
-    flagged = job()
-    flagged.cancelled.set()
-    worker.take(flagged)
-    assert said.get(timeout=10) == "CANCELLED"
-    assert worker.stop(10)
+def test_what_a_job_takes_the_place_of_does_not_keep_it_out():
+    old = preview("1")
+    waiting = filled(old, bounds=Bounds(1, 1000, 1, 1000))
+    with pytest.raises(QueueFull):
+        waiting.add(preview("2"))
+    waiting.add(preview("2"), instead_of=[old])
 
 
-def test_the_worker_survives_a_failed_warm_up_and_lets_go_of_pictures():
-    said = queue.Queue()
-
-    def warm_up():
-        raise OSError("no model")
-
-    worker = Worker(
-        {"edit": lambda job, progress: Result({}, [b"patch"])},
-        lambda job, header, frames: said.put((header["type"], frames)),
-        warm_up,
-    )
-    worker.start()
-    done = job(size=1000)
-    worker.take(done)
-    assert said.get(timeout=10)[0] == "PROGRESS"
-    assert said.get(timeout=10) == ("RESULT", [b"patch"])
-    assert worker.stop(10)
-    assert done.frames == []
+def test_a_waiting_job_can_be_taken_out_and_a_begun_one_cannot():
+    first, second = job("1"), job("2")
+    waiting = filled(first, second)
+    waiting.start_next()
+    assert waiting.remove(second)
+    assert not waiting.remove(first)
+    assert waiting.live() == [first]
 
 
-def test_progress_stops_a_cancelled_job_at_the_next_step():
-    reached = []
-
-    def handler(job, progress):
-        for step in range(10):
-            progress(step / 10, "x")
-            reached.append(step)
-            if step == 3:
-                job.cancelled.set()
-        return Result({}, [])
-
-    worker = Worker({"edit": handler}, lambda *_: None, lambda: None)
-    header, _ = worker._work(job())
-    assert header["type"] == "CANCELLED"
-    assert reached == [0, 1, 2, 3]
-    assert issubclass(Cancelled, Exception)
+def test_the_first_reason_to_stop_counts():
+    one = job()
+    one.stop({"type": "SUPERSEDED", "by": "x"})
+    one.stop({"type": "CANCELLED"})
+    assert one.ending["type"] == "SUPERSEDED"

@@ -11,6 +11,7 @@ import pytest
 from engines import (
     PATIENCE,
     Raw,
+    active,
     connect_tcp,
     edit,
     is_free,
@@ -41,7 +42,8 @@ def test_welcome(client):
     assert client.welcome["limits"]["max_pixels"] == 100_000_000
     assert client.welcome["default_model"] == "small"
     assert client.welcome["models"][0]["concepts"] == ["tree", "slow"]
-    assert client.welcome["capabilities"] == ["edit"]
+    assert client.welcome["limits"] == protocol.LIMITS
+    assert client.welcome["capabilities"] == list(protocol.CAPABILITIES)
 
 
 def test_an_edit_from_queue_to_result(client):
@@ -91,6 +93,7 @@ def test_cancel_reaches_no_other_clients_job(client):
         other.cancel("same")
         with pytest.raises(errors.Cancelled):
             list(other.events(mine, timeout=PATIENCE))
+        assert other.status()["running"] is None  # nor is it named to others
     assert client.status()["running"] == "same"
     client.cancel(job)
 
@@ -120,7 +123,7 @@ def test_killing_the_clients_process_cancels_its_job(client):
         "time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    running(client, "doomed")
+    active(client)
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: is_free(client), "the end of the job")
@@ -128,7 +131,7 @@ def test_killing_the_clients_process_cancels_its_job(client):
 
 def test_a_client_lost_during_a_step_without_progress(client):
     with Client.connect() as other:
-        running(client, submit(other, "deep"))
+        running(other, submit(other, "deep"))
     job = submit(client)
     assert list(client.events(job, timeout=PATIENCE))[-1].type == "result"
 
@@ -146,10 +149,13 @@ def test_a_duplicate_live_id_fails_and_the_first_goes_on(engine):
             pass
 
 
-def test_a_full_queue_is_busy(client):
-    jobs = [submit(client, "slow") for _ in range(protocol.MAX_QUEUE)]
-    with pytest.raises(errors.Busy):
+def test_a_client_that_fills_its_share_is_told_so_and_others_are_served(client):
+    jobs = [submit(client, "slow") for _ in range(protocol.MAX_CLIENT_JOBS)]
+    with pytest.raises(errors.QueueFull) as caught:
         edit(client)
+    assert caught.value.detail["max_jobs"] == protocol.MAX_CLIENT_JOBS
+    with Client.connect() as other:
+        assert edit(other, quality="preview")[-1].type == "result"
     for job in jobs:
         client.cancel(job)
 

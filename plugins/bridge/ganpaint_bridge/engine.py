@@ -33,14 +33,22 @@ class Engine:
     """The engine, found or started when needed. Create one per plug-in run or docker.
 
     ``client`` names the host ("gimp 3.0.4"). ``start=False`` never starts an engine. ``folder`` is
-    where ``install.json`` lies; by default the one that contains this package. After pump has
+    where ``install.json`` lies; by default the one that contains this package. ``secret`` of an
+    earlier Engine makes this one the same client, which may fetch its results. After pump has
     reported "welcome", ``welcome`` holds the engine's answer: limits, default_model, models.
     """
 
-    def __init__(self, client: str, start: bool = True, folder: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        client: str,
+        start: bool = True,
+        folder: Optional[str] = None,
+        secret: Optional[bytes] = None,
+    ) -> None:
         here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         self._install = read_install(folder or here)
         self._client = client
+        self.secret = secret or os.urandom(32)
         self._may_start = start
         self._connection: Optional[Connection] = None
         self._starter: Optional[Starter] = None
@@ -61,12 +69,17 @@ class Engine:
         seed: int = 0,
         quality: str = "final",
         model: Optional[str] = None,
+        slot: Optional[str] = None,
+        keep_result: bool = False,
+        keep_photo: bool = True,
     ) -> str:
         """Ask for an edit; returns the job's id. Sent as soon as there is a connection.
 
         ``image`` is (bytes, width, height, channels 3 or 4): rows of 8-bit sRGB, alpha straight.
         ``mask`` is (bytes, width, height) of the same size, 0..255, soft values kept.
-        ``operation`` is "add" or "remove", ``quality`` "preview" or "final".
+        ``operation`` is "add" or "remove", ``quality`` "preview" or "final". Earlier previews of
+        the same ``slot`` that are not done end with "superseded". With ``keep_result`` the job
+        outlives the connection, see fetch(). Without ``keep_photo`` nothing of it is kept.
         Raises BridgeError bad_request when sizes and bytes do not agree.
         """
         params: Dict[str, Any] = {
@@ -81,12 +94,25 @@ class Engine:
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
             raise BridgeError("bad_request", "There is a job of this id already.")
-        self._jobs[job_id] = _submit_frames(job_id, params, image, mask)
+        keys: Dict[str, Any] = {"keep_result": keep_result, "keep_photo": keep_photo}
+        if slot is not None:
+            keys["slot"] = slot
+        self._ask(job_id, _submit_frames(job_id, params, image, mask, keys))
+        return job_id
+
+    def fetch(self, job_id: str) -> None:
+        """Ask for a job submitted with ``keep_result``, after its connection was lost.
+
+        The last news of it follows as events; "failed" with unknown_job when there is none.
+        """
+        self._ask(job_id, [packb({"type": "FETCH", "job_id": job_id})])
+
+    def _ask(self, job_id: str, frames: List[bytes]) -> None:
+        self._jobs[job_id] = frames
         if self._state in ("failed", "asleep"):
             self._find_afresh()
         elif self._state == "ready":
             self._send_waiting()
-        return job_id
 
     def pump(self, timeout: float = 0.0) -> List[Event]:
         """Go on with everything; returns the news. Waits up to ``timeout`` seconds for some."""
@@ -195,7 +221,7 @@ class Engine:
         if connection.ready and not self._greeted:
             self._greeted = True
             hello = {"type": "HELLO", "protocol": PROTOCOL, "client": self._client}
-            self._send(dict(hello, nonce=self._nonce))
+            self._send(dict(hello, nonce=self._nonce, client_secret=self.secret))
         for message in messages:
             self._take(unpackb(message[0]), message[1:])
         if self._state == "connecting" and not messages and time.monotonic() > self._answer_limit:
@@ -240,7 +266,7 @@ class Engine:
         for job_id, frames in list(self._jobs.items()):
             if frames is None:
                 continue
-            if len(frames[2]) > limit:  # the engine would drop the connection
+            if len(frames) > 1 and len(frames[2]) > limit:  # the engine would drop the connection
                 text = "The photo has more than {} megapixels.".format(limit // 1000000)
                 error = BridgeError("photo_too_large", text)
                 self._events.append(Event("failed", job_id, error=error))
@@ -279,6 +305,7 @@ def _submit_frames(
     params: Dict[str, Any],
     image: Tuple[bytes, int, int, int],
     mask: Tuple[bytes, int, int],
+    keys: Dict[str, Any],
 ) -> List[bytes]:
     """The message SUBMIT. Raises BridgeError bad_request."""
     pixels, width, height, channels = image
@@ -293,6 +320,7 @@ def _submit_frames(
         "image": {"width": width, "height": height, "channels": channels, "dtype": "uint8"},
         "mask": {"width": mask_width, "height": mask_height, "dtype": "uint8"},
     }
+    header.update(keys)
     return [packb(header), pixels, mask_pixels]
 
 
@@ -300,7 +328,7 @@ def run(engine: Engine, job_id: str, on_event: Optional[Callable[[Event], None]]
     """Pump until the job is over; for scripts, where nothing else needs the thread.
 
     ``on_event`` gets every event on the way. Returns the "result" event. Raises BridgeError, of
-    code "cancelled" when the job was cancelled.
+    code "cancelled" or "superseded" when the job was stopped.
     """
     while True:
         for event in engine.pump(0.1):
@@ -312,5 +340,7 @@ def run(engine: Engine, job_id: str, on_event: Optional[Callable[[Event], None]]
                 return event
             if event.type == "cancelled":
                 raise BridgeError("cancelled", "The edit was cancelled.")
+            if event.type == "superseded":
+                raise BridgeError("superseded", "A newer edit took its place.")
             if event.type == "failed" and event.error is not None:
                 raise event.error

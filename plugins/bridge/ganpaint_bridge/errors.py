@@ -18,7 +18,7 @@ class BridgeError(Exception):
 # What to do next, where the engine's own message cannot know that it is shown inside an editor.
 _ADVICE = {
     "mask_empty": "Select the region to change, then try again.",
-    "busy": "Wait until an earlier edit is done, or cancel it.",
+    "queue_full": "Wait until an earlier edit is done, or cancel it.",
     "model_damaged": "Install the model again.",
     "out_of_memory": "Select a smaller region, or close other programs.",
     "wrong_token": "Run “ganpaint stop”, then try again.",

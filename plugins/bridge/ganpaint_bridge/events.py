@@ -6,17 +6,18 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from .errors import BridgeError
 
-FINAL = ("result", "failed", "cancelled")
+FINAL = ("result", "failed", "cancelled", "superseded")
 
 
 class Event(NamedTuple):
     """One piece of news. ``job_id`` is None where it is about the engine and not about a job.
 
     ``type``: "starting" (an engine is being started; comes again every half second), "welcome"
-    (connected), "queued", "progress", and as the last one of a job "result", "failed" or
-    "cancelled". ``fraction`` is 0..1. ``header`` is the engine's message. A result's ``frames[0]``
-    is the patch: rows of 8-bit sRGB RGBA, straight alpha, ``header["patch"]["width"]`` by
-    ``["height"]``, to be put at ``header["offset"]`` (x, y in the photo's pixels).
+    (connected), "queued", "progress", and as the last one of a job "result", "failed", "cancelled"
+    or "superseded" (a newer one took its slot). ``fraction`` is 0..1. ``header`` is the engine's
+    message. A result's ``frames[0]`` is the patch: rows of 8-bit sRGB RGBA, straight alpha,
+    ``header["patch"]["width"]`` by ``["height"]``, to be put at
+    ``header["offset"]`` (x, y in the photo's pixels).
     """
 
     type: str
@@ -39,7 +40,8 @@ def event_text(event: Event) -> str:
         return "{}…".format(event.stage[:1].upper() + event.stage[1:]) if event.stage else "…"
     if event.type == "failed" and event.error is not None:
         return event.error.message
-    return {"result": "Done", "cancelled": "Cancelled"}.get(event.type, "Connected to the engine")
+    texts = {"result": "Done", "cancelled": "Cancelled", "superseded": "A newer edit took over"}
+    return texts.get(event.type, "Connected to the engine")
 
 
 def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:
@@ -62,6 +64,6 @@ def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:
     if kind == "FAILED":
         error = BridgeError(str(header["code"]), str(header["message"]), header.get("detail"))
         return Event("failed", job_id, header=header, error=error)
-    if kind == "CANCELLED":
-        return Event("cancelled", job_id, header=header)
+    if kind in ("CANCELLED", "SUPERSEDED"):
+        return Event(kind.lower(), job_id, header=header)
     return None

@@ -23,6 +23,7 @@ SEED_MAX = 2**31 - 1
 RECIPE_NAME = "ganpaint-recipe"
 
 _WAIT_S = 0.05
+_PREVIEWS = "layer"  # the slot of all previews from one window: only the newest one matters
 
 
 class EditRequest(NamedTuple):
@@ -165,6 +166,7 @@ class Editing:
             seed=request.seed,
             quality=request.quality,
             model=None,
+            slot=_PREVIEWS,
             image=(picture.pixels, picture.width, picture.height, picture.channels),
             mask=(picture.mask, picture.width, picture.height),
         )
@@ -226,7 +228,7 @@ class Editing:
         if event.type in ("queued", "progress"):
             return Update("progress", event_text(event), event.fraction)
         self._finish()
-        if event.type == "cancelled":
+        if event.type in ("cancelled", "superseded"):
             return Update("cancelled", "Cancelled.")
         patch = read_patch(event)
         return Update("done", "%s: done." % patch.name, 1.0, patch)

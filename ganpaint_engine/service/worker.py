@@ -1,0 +1,142 @@
+"""The thread that works on jobs, one at a time; a final edit lets previews pass between two steps.
+
+It gets jobs through ``take`` and tells what becomes of them through a callback. Every step of a
+job calls its ``progress``: there a stopped job ends, and there a final edit is paused while a
+preview that was handed over meanwhile is worked on, on top of it in the same thread. That needs no
+lock: weights are never changed by a job, and what a job computes is its own until it is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ganpaint_engine.errors import GanpaintError, InternalError, OutOfMemory
+from ganpaint_engine.service.jobs import FINAL, Handler, Job, Progress, Report, failed
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 0.05  # seconds between two messages of one stage
+_ETA_FROM = 0.05  # fraction done before which nothing can be said about the rest
+
+
+class Stopped(Exception):
+    """The job was stopped; its ``ending`` says how."""
+
+
+def failure(error: BaseException) -> GanpaintError:
+    """``error`` as one that may be shown: what is not ours becomes internal, or out_of_memory."""
+    if isinstance(error, GanpaintError):
+        return error
+    # torch's own class is known by name: importing torch here would cost every client seconds.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return OutOfMemory("There was not enough memory for this edit.")
+    return InternalError(f"The engine failed: {type(error).__name__}: {error}")
+
+
+class Worker(threading.Thread):
+    """Works on jobs. ``report(job, header, frames)`` is called in this thread."""
+
+    def __init__(
+        self, handlers: Mapping[str, Handler], report: Report, warm_up: Callable[[], None]
+    ) -> None:
+        super().__init__(name="ganpaint-worker", daemon=True)
+        self._handlers = handlers
+        self._report = report
+        self._warm_up = warm_up
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._postponed: list[Job] = []
+        self._paused_seconds = 0.0
+
+    def take(self, job: Job) -> None:
+        self._inbox.put(job)
+
+    def stop(self, timeout: float) -> bool:
+        """End after the current job; whether that happened within ``timeout`` seconds."""
+        self._inbox.put(None)
+        self.join(timeout)
+        return not self.is_alive()
+
+    def run(self) -> None:
+        try:
+            self._warm_up()
+        except Exception:
+            log.exception("Warming up failed")  # the first job will say why
+        while (job := self._inbox.get()) is not None:
+            self._finish(job, *self._work(job))
+            while self._postponed:
+                again = self._postponed.pop()
+                self._finish(again, *self._work(again))
+
+    def _finish(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+        job.frames = []  # they may be half a gigabyte
+        self._report(job, header, frames)
+
+    def _work(self, job: Job) -> tuple[dict[str, Any], list[bytes]]:
+        """The last message about the job, whatever happens."""
+        started = time.monotonic()
+        try:
+            progress = self._progress_of(job)
+            progress(0.0, "starting")
+            result = self._handlers[job.op](job, progress)
+            header = {"type": "RESULT", **result.fields}
+            log.info("Job %s done in %.2f s", job.job_id, time.monotonic() - started)
+            return header, result.frames
+        except Stopped:
+            kind = job.ending["type"].lower()
+            log.info("Job %s %s after %.2f s", job.job_id, kind, time.monotonic() - started)
+            return job.ending, []
+        except BaseException as error:  # even SystemExit must not end this thread
+            shown = failure(error)
+            log.log(
+                logging.ERROR if shown.code == "internal" else logging.INFO,
+                "Job %s failed: %s",
+                job.job_id,
+                shown.code,
+                exc_info=shown.code == "internal",
+            )
+            return failed(shown), []
+
+    def _progress_of(self, job: Job) -> Progress:
+        started = time.monotonic()
+        paused_before = self._paused_seconds
+        last_time, last_stage, furthest = 0.0, "", 0.0
+
+        def progress(fraction: float, stage: str) -> None:
+            nonlocal last_time, last_stage, furthest
+            if job.priority == FINAL and not job.stopped.is_set():
+                self._let_one_pass()
+            if job.stopped.is_set():
+                raise Stopped
+            now = time.monotonic()
+            if stage == last_stage and now - last_time < _PROGRESS_EVERY:
+                return
+            last_time, last_stage = now, stage
+            furthest = max(furthest, min(1.0, float(fraction)))
+            worked = now - started - (self._paused_seconds - paused_before)
+            eta = worked * (1 / furthest - 1) if furthest >= _ETA_FROM else None
+            news = {"type": "PROGRESS", "fraction": furthest, "stage": stage, "eta": eta}
+            self._report(job, news, [])
+
+        return progress
+
+    def _let_one_pass(self) -> None:
+        """Work on a preview that was handed over while the final edit on whose step we are ran."""
+        try:
+            job = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+        if job is None:  # the engine leaves: let run() see it
+            self._inbox.put(None)
+            return
+        started = time.monotonic()
+        header, frames = self._work(job)
+        if header.get("code") == OutOfMemory.code:
+            self._postponed.append(job)  # what the paused edit holds may be what was missing
+        else:
+            self._finish(job, header, frames)
+        self._paused_seconds += time.monotonic() - started
