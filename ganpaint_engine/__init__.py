@@ -17,6 +17,7 @@ from ganpaint_engine.errors import GanpaintError
 from ganpaint_engine.model_package import ModelInfo, list_models
 
 if TYPE_CHECKING:
+    from ganpaint_engine.client import connect
     from ganpaint_engine.session import Edit, PhotoSession, Prior, load_model
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "ModelInfo",
     "PhotoSession",
     "Prior",
+    "connect",
     "errors",
     "list_models",
     "load_model",
@@ -39,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from ganpaint_engine import session
 
         return getattr(session, name)
+    if name == "connect":
+        from ganpaint_engine import client
+
+        return client.connect
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

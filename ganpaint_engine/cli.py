@@ -15,9 +15,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ganpaint_engine import __version__, doctor, model_package, paths
+from ganpaint_engine.commands import keys
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ganpaint_engine.client import Client
+    from ganpaint_engine.remote import RemoteEdit
     from ganpaint_engine.session import Edit, OnStep
 
 app = typer.Typer(
@@ -30,6 +35,7 @@ models_app = typer.Typer(help="The models at hand.", no_args_is_help=True)
 plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(plugin_app, name="plugin")
+app.add_typer(keys.app, name="keys")
 
 out_console = Console(highlight=False, soft_wrap=True)
 err_console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -92,32 +98,80 @@ def edit(
     layer: Annotated[
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Let a running engine do it: local, or tcp://HOST:PORT of a remote one."),
+    ] = None,
+    engine_key: Annotated[
+        str | None, typer.Option(help="The remote engine's public key: 64 digits, or a file.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Your secret key, if it is not the one named client.")
+    ] = None,
 ) -> None:
     """Add a concept to a photo, remove one, or change its look, under a mask."""
     from ganpaint_engine import pictures
-    from ganpaint_engine.session import load_model
 
     picture, stroke = pictures.read_photo(photo), pictures.read_mask(mask)
+    concepts = {"add": add, "remove": remove, "restyle": restyle}
+    wish: dict[str, Any] = {"variant": variant, "seed": seed, "quality": quality}
+    wish["strength"] = _strength(strength)
+    done: Edit | RemoteEdit
     with _progress() as on_step:
-        prior = load_model(model, device)
-        session = prior.open(picture, lambda f, stage: on_step(0.5 * f, stage))
-        done = session.edit(
-            stroke,
-            add=add,
-            remove=remove,
-            restyle=restyle,
-            variant=variant,
-            like=None if like is None else pictures.read_mask(like),
-            like_image=None if like_image is None else pictures.read_photo(like_image),
-            strength=_strength(strength),
-            seed=seed,
-            quality=quality,
-            on_step=lambda f, stage: on_step(0.5 + 0.5 * f, stage),
-        )
+        if engine is not None:
+            if like is not None or like_image is not None:
+                raise BadRequest("--like is not for a running engine; name a --variant.")
+            with _engine(engine, engine_key, key) as client:
+                done = _edit_there(client, picture, stroke, concepts, model, wish, on_step)
+        else:
+            wish |= concepts
+            wish["like"] = None if like is None else pictures.read_mask(like)
+            wish["like_image"] = None if like_image is None else pictures.read_photo(like_image)
+            done = _edit_here(picture, stroke, model, device, wish, on_step)
     pictures.write_picture(done.image, output)
     if layer is not None:
         pictures.write_picture(_full_layer(done), layer)
     _tell(done, output)
+
+
+def _edit_here(
+    picture: Image, stroke: Image, model: str, device: str, wish: dict[str, Any], on_step: OnStep
+) -> Edit:
+    from ganpaint_engine.session import load_model
+
+    prior = load_model(model, device)
+    session = prior.open(picture, lambda f, stage: on_step(0.5 * f, stage))
+    return session.edit(stroke, **wish, on_step=lambda f, stage: on_step(0.5 + 0.5 * f, stage))
+
+
+def _edit_there(
+    client: Client,
+    picture: Image,
+    stroke: Image,
+    concepts: dict[str, str | None],
+    model: str,
+    wish: dict[str, Any],
+    on_step: OnStep,
+) -> RemoteEdit:
+    from ganpaint_engine import remote
+
+    wanted = [(operation, name) for operation, name in concepts.items() if name is not None]
+    if len(wanted) != 1 or isinstance(wish["strength"], str):
+        raise BadRequest("Say one of what to add, remove or restyle, and the strength in figures.")
+    ((operation, concept),) = wanted
+    wish |= {"operation": operation, "concept": concept, "model": model}
+    return remote.edit(client, picture, stroke, on_step, **wish)
+
+
+def _engine(endpoint: str, engine_key: str | None, key: Path | None) -> Client:
+    """The client of the engine that --engine names."""
+    from ganpaint_engine import client
+
+    if endpoint == "local":
+        return client.Client.connect(name="ganpaint edit")
+    if engine_key is None:
+        raise BadRequest("A remote engine needs --engine-key; on its machine: ganpaint keys list.")
+    return client.connect(endpoint, engine_key, key, name="ganpaint edit")
 
 
 def _strength(text: str) -> float | str:
@@ -128,7 +182,7 @@ def _strength(text: str) -> float | str:
         return text
 
 
-def _full_layer(done: Edit) -> Any:
+def _full_layer(done: Edit | RemoteEdit) -> Any:
     """The patch on a transparent picture of the photo's size."""
     from PIL import Image
 
@@ -137,7 +191,7 @@ def _full_layer(done: Edit) -> Any:
     return full
 
 
-def _tell(done: Edit, output: Path) -> None:
+def _tell(done: Edit | RemoteEdit, output: Path) -> None:
     seconds = done.report["seconds"]
     fit = done.report["psnr"]
     out_console.print(
@@ -174,11 +228,28 @@ def serve(
         float | None, typer.Option(help="Leave after so long without work; 0: never.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to listen, tcp://ADDRESS:PORT; beyond loopback only with --curve."
+        ),
+    ] = None,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve",
+            help="Encrypt, and let in only the clients with allowed keys; see ganpaint keys.",
+        ),
+    ] = False,
 ) -> None:
     """Run the engine that the plug-ins talk to. They start it themselves when they need it."""
     from ganpaint_engine.service import lifecycle
 
-    raise typer.Exit(lifecycle.serve(detached=detached, idle_minutes=idle_minutes, device=device))
+    raise typer.Exit(
+        lifecycle.serve(
+            detached=detached, idle_minutes=idle_minutes, device=device, bind=bind, curve=curve
+        )
+    )
 
 
 @app.command()

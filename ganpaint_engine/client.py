@@ -5,6 +5,9 @@ Usage::
     with Client.connect() as client:
         job = client.submit(image, mask, concept="tree", operation="add")
         for event in client.events(job): ...
+
+``connect("tcp://host:port", engine_key)`` takes the place of ``Client.connect()`` for an engine on
+another machine.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from ganpaint_engine import errors, paths
-from ganpaint_engine.service import protocol, security
+from ganpaint_engine.service import keys, protocol, security
 
 # The engine would not know us again after a reconnection. Not -1: with that, libzmq throws away
 # what the engine had said just before it left.
@@ -38,6 +41,20 @@ _FATAL: dict[int, errors.GanpaintError] = {
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: errors.EngineUnreachable("The engine hung up."),
     zmq.EVENT_DISCONNECTED: errors.EngineUnreachable("The connection to the engine was lost."),
     zmq.EVENT_CLOSED: errors.EngineUnreachable("No engine listens there."),
+}
+
+
+# During a CURVE handshake these mean that the keys do not fit.
+_WRONG_KEY: dict[int, errors.GanpaintError] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: errors.WrongKey(
+        "The engine does not let this client's key in; on its machine: ganpaint keys allow."
+    ),
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: errors.WrongKey(
+        "Whoever listens there does not ask for keys: is it the --bind of an engine with --curve?"
+    ),
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: errors.WrongKey(
+        "Whoever listens there does not have the key that was given as the engine's."
+    ),
 }
 
 
@@ -66,9 +83,14 @@ class Client:
     """A connection to an engine. Not for use by several threads at once."""
 
     def __init__(
-        self, endpoint: str, token: str, name: str, timeout: float, secret: bytes | None = None
+        self,
+        endpoint: str,
+        login: str | keys.Curve,
+        name: str,
+        timeout: float,
+        secret: bytes | None = None,
     ) -> None:
-        """Connects; see connect() for what is raised."""
+        """Connects with a token, or with CURVE keys; see connect() for what is raised."""
         self._timeout = timeout
         self.secret = secret or os.urandom(32)
         self._lost: errors.GanpaintError | None = None
@@ -82,15 +104,15 @@ class Client:
             (zmq.RECONNECT_IVL, _NEVER),
             (zmq.MAXMSGSIZE, protocol.MAX_FRAME),
             (zmq.HANDSHAKE_IVL, int(timeout * 1000)),
-            (zmq.PLAIN_USERNAME, security.USERNAME),
-            (zmq.PLAIN_PASSWORD, security.password(token)),
+            *_identification(login),
         ):
             self._socket.setsockopt(option, value)
         self._monitor = self._socket.get_monitor_socket()
         self._monitor.linger = 0
         try:
-            self._socket.connect(endpoint)
-            self.welcome = self._greet(token, name)
+            self._fatal = {**_FATAL, **(_WRONG_KEY if isinstance(login, keys.Curve) else {})}
+            self._connect(endpoint)
+            self.welcome = self._greet(login, name)
         except BaseException:
             self.close()
             raise
@@ -115,6 +137,12 @@ class Client:
         if runtime is None or not security.alive(runtime.pid):
             raise errors.EngineUnreachable("No engine is running.")
         return cls(runtime.endpoint, runtime.token, name, timeout, secret)
+
+    def _connect(self, endpoint: str) -> None:
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise errors.EngineUnreachable(f"Cannot connect to {endpoint}: {error}.") from error
 
     def submit(
         self,
@@ -226,11 +254,14 @@ class Client:
     ) -> None:
         self.close()
 
-    def _greet(self, token: str, name: str) -> dict[str, Any]:
+    def _greet(self, login: str | keys.Curve, name: str) -> dict[str, Any]:
         nonce = os.urandom(32)
         hello = {"type": "HELLO", "protocol": protocol.VERSION, "client": name, "nonce": nonce}
         welcome = self._ask({**hello, "client_secret": self.secret}, "WELCOME")
-        if not security.same(welcome["proof"], security.proof(token, nonce)):
+        # Under CURVE the handshake itself has proved that the engine holds its key.
+        if isinstance(login, str) and not security.same(
+            welcome["proof"], security.proof(login, nonce)
+        ):
             raise errors.WrongToken("Who answered is not the engine that was started.")
         protocol.check_version(welcome["protocol"])
         return welcome
@@ -278,7 +309,7 @@ class Client:
                 raise errors.from_code(self._lost.code, self._lost.message)
             elif self._monitor in ready:
                 event = recv_monitor_message(self._monitor)["event"]
-                self._lost = _FATAL.get(event)
+                self._lost = self._fatal.get(event)
             elif not ready:
                 raise errors.EngineUnreachable("The engine does not answer.")
 
@@ -286,6 +317,38 @@ class Client:
 def _bytes_of(array: np.ndarray) -> memoryview:
     """An array's samples in order; not copied where they lie so already."""
     return np.ascontiguousarray(array).data.cast("B")
+
+
+def connect(
+    endpoint: str,
+    engine_key: str | Path,
+    key: str | Path | None = None,
+    *,
+    name: str = "python",
+    timeout: float = 10.0,
+    secret: bytes | None = None,
+) -> Client:
+    """A client of the engine at ``endpoint`` (``tcp://HOST:PORT``), over CURVE.
+
+    engine_key: the engine's public key, 64 hexadecimal digits or the name of a file with them.
+    key: the file of this client's secret key, by default the one made by ``ganpaint keys new
+    --client client``. secret: as in Client.connect. Raises WrongKey, EngineUnreachable,
+    ProtocolMismatch, BadRequest.
+    """
+    security.is_loopback(endpoint)  # raises for what is no endpoint
+    own = keys.read_secret(Path(key).expanduser() if key else keys.secret_file(keys.CLIENT))
+    login = keys.Curve(keys.read_public(str(engine_key)), own)
+    return Client(endpoint, login, name, timeout, secret)
+
+
+def _identification(login: str | keys.Curve) -> tuple[tuple[int, Any], ...]:
+    """The socket options with which the client says who it is."""
+    if isinstance(login, keys.Curve):
+        return login.options()
+    return (
+        (zmq.PLAIN_USERNAME, security.USERNAME),
+        (zmq.PLAIN_PASSWORD, security.password(login)),
+    )
 
 
 def _event(header: dict[str, Any], frames: list[bytes]) -> JobEvent:

@@ -14,28 +14,21 @@ the photo's pixels stay bit-identical.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from torch import Tensor
 
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.layers import Patch, lay_over
 from ganpaint_engine.window import Box, Window, bounds, crop, to_array
+
+__all__ = ["Patch", "lay_over", "paste"]
 
 CARRIED_PX = 64
 """Side of the picture on which the photo's light is continued under the stroke."""
 
 MAX_GRAIN = 8.0
 """Strongest grain laid on new content, standard deviation in levels of 255."""
-
-
-class Patch(NamedTuple):
-    """New pixels: h×w×4 uint8, straight alpha, and where their left top corner lies, photo px."""
-
-    rgba: np.ndarray
-    x: int
-    y: int
 
 
 def feather(stroke: np.ndarray, cell: float) -> np.ndarray:
@@ -138,18 +131,3 @@ def _trim(rgba: np.ndarray, window: Window, width: int, height: int) -> Patch:
     box = bounds(rgba[..., 3]) if rgba[..., 3].any() else Box(0, 0, 1, 1)
     cut = np.ascontiguousarray(rgba[box.y0 : box.y1, box.x0 : box.x1])
     return Patch(cut, window.x + x0 + box.x0, window.y + y0 + box.y0)
-
-
-def lay_over(rgb: np.ndarray, alpha: np.ndarray | None, patch: Patch) -> np.ndarray:
-    """The photo (H×W×3, with H×W alpha or None) with the patch over it: H×W×3 or 4 uint8."""
-    height, width = patch.rgba.shape[:2]
-    rows, columns = slice(patch.y, patch.y + height), slice(patch.x, patch.x + width)
-    out = rgb.copy()
-    a = patch.rgba[..., 3:].astype(np.uint32)
-    mixed = patch.rgba[..., :3] * a + out[rows, columns] * (255 - a)
-    out[rows, columns] = ((mixed + 127) // 255).astype(np.uint8)
-    if alpha is None:
-        return out
-    opacity = alpha.copy()
-    opacity[rows, columns] = np.maximum(opacity[rows, columns], patch.rgba[..., 3])
-    return np.dstack([out, opacity])

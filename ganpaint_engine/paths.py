@@ -31,6 +31,11 @@ def settings_file() -> Path:
     return _place("config", platformdirs.user_config_dir(_APP, appauthor=False)) / "settings.json"
 
 
+def keys_dir() -> Path:
+    """Folder (mode 0700) of the CURVE keys for remote engines; see service/keys.py."""
+    return settings_file().parent / "keys"
+
+
 def cache_dir() -> Path:
     """Anything that may be deleted at any time."""
     return _place("cache", platformdirs.user_cache_dir(_APP, appauthor=False))

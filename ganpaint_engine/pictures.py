@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganpaint_engine.errors import BadRequest, CorruptImage, PhotoTooLarge
-from ganpaint_engine.window import MAX_PIXELS, check_size
+from ganpaint_engine.sizes import MAX_PIXELS, check_size
 
 
 def read_photo(path: Path) -> Image.Image:

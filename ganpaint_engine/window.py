@@ -20,12 +20,9 @@ from ganpaint_engine.errors import (
     BadRequest,
     EmptyMask,
     MaskSizeMismatch,
-    PhotoTooLarge,
-    PhotoTooSmall,
 )
+from ganpaint_engine.sizes import check_size
 
-MIN_SIDE_PX = 64
-MAX_PIXELS = 100_000_000
 CONTEXT = 2.5
 """How many times the stroke's longer side the window is wide: what is around decides the look."""
 
@@ -70,19 +67,6 @@ def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | 
     weight = alpha[..., None] / np.float32(255)
     mean = (rgb * weight).sum((0, 1)) / max(float(weight.sum()), 1.0)
     return (rgb * weight + mean * (1 - weight) + 0.5).astype(np.uint8), alpha
-
-
-def check_size(width: int, height: int) -> None:
-    """Raises PhotoTooSmall under 64 px a side, PhotoTooLarge over 100 megapixels."""
-    if min(width, height) < MIN_SIDE_PX:
-        raise PhotoTooSmall(
-            f"The photo is {width}x{height} px; the engine needs at least {MIN_SIDE_PX} px a side."
-        )
-    if width * height > MAX_PIXELS:
-        raise PhotoTooLarge(
-            f"The photo has {width * height / 1e6:.0f} megapixels; the limit is "
-            f"{MAX_PIXELS // 1_000_000}. Crop or scale it first."
-        )
 
 
 def as_mask(mask: Image.Image | np.ndarray, width: int, height: int) -> np.ndarray:

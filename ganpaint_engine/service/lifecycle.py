@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ import filelock
 
 from ganpaint_engine import __version__, paths
 from ganpaint_engine.client import Client
-from ganpaint_engine.errors import EngineUnreachable
-from ganpaint_engine.service import protocol, security
+from ganpaint_engine.errors import BadRequest, EngineUnreachable, GanpaintError
+from ganpaint_engine.service import keys, protocol, security
 from ganpaint_engine.service.edits import edit_work
 from ganpaint_engine.service.server import Server, Work
 
@@ -43,26 +43,41 @@ def serve(
     detached: bool = False,
     idle_minutes: float | None = None,
     device: str = "auto",
+    bind: str | None = None,
+    curve: bool = False,
     make_work: Callable[[str], Work] | None = None,
 ) -> int:
     """Run the engine until it is stopped, or with ``detached`` return as soon as it is ready.
 
     ``idle_minutes`` without work until it leaves, 0: never; None: the setting, else 30.
+    ``bind``: where to listen beside, or instead of, a loopback port that the system picks.
     ``make_work`` gives the engine other work than edits. Returns a process exit code; when an
-    engine runs already, says so and returns 0.
+    engine runs already, says so and returns 0. Raises InsecureBind, WrongKey (with ``curve``, for
+    keys that are missing or that other users can reach), BadRequest, EngineUnreachable.
     """
     minutes = idle_setting() if idle_minutes is None else idle_minutes
+    doors = doors_for(bind, curve)
     if detached:
-        return _start_detached(minutes, device)
+        return _start_detached(minutes, device, bind, curve)
     lock = _lock()
     if lock is None:
         return 0
     with lock:
-        clean = _serve_locked((make_work or edit_work)(device), minutes)
+        clean = _serve_locked((make_work or edit_work)(device), minutes, doors)
     logging.shutdown()
     if not clean:  # a worker deep inside a long computation would crash the interpreter's end
         os._exit(0)
     return 0
+
+
+def doors_for(bind: str | None, curve: bool) -> tuple[security.Door, ...]:
+    """Where to listen: always on the loopback for this user, with ``curve`` at ``bind`` too."""
+    if not curve:
+        return (security.Door(bind) if bind else security.Door(),)
+    if bind is None:
+        raise BadRequest("--curve needs --bind: where do other machines reach this engine?")
+    secret = keys.read_secret(keys.secret_file(keys.ENGINE))
+    return security.Door(), security.Door(bind, secret, keys.allowed_keys)
 
 
 def status() -> dict[str, Any] | None:
@@ -123,19 +138,20 @@ def _lock() -> filelock.BaseFileLock | None:
             time.sleep(0.1)
 
 
-def _serve_locked(work: Work, idle_minutes: float) -> bool:
+def _serve_locked(work: Work, idle_minutes: float, doors: Sequence[security.Door]) -> bool:
     """Serve with the lock held. Returns whether all threads have ended."""
     _log_to_file()
     token = security.new_token()
-    server = Server(work, token, __version__, idle_minutes * 60)
+    server = Server(work, token, __version__, idle_minutes * 60, doors)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     runtime = security.Runtime(server.endpoint, token, os.getpid(), protocol.VERSION, time.time())
     path = paths.runtime_file()
     try:
         security.write_runtime(path, runtime)
-        log.info("Engine %s, process %d, at %s", __version__, os.getpid(), server.endpoint)
-        print(f"The engine listens at {server.endpoint}.", flush=True)
+        places = ", ".join(server.endpoints)
+        log.info("Engine %s, process %d, at %s", __version__, os.getpid(), places)
+        print(f"The engine listens at {places}.", flush=True)
         server.run()
     finally:
         security.remove_runtime(path, token)
@@ -154,7 +170,7 @@ def _log_to_file() -> None:
     logger.setLevel(logging.INFO)
 
 
-def _start_detached(idle_minutes: float, device: str) -> int:
+def _start_detached(idle_minutes: float, device: str, bind: str | None, curve: bool) -> int:
     """Start an engine that outlives this process, and wait until it listens."""
     if running() is not None:
         print("An engine is running already.")
@@ -162,6 +178,7 @@ def _start_detached(idle_minutes: float, device: str) -> int:
     folder = security.private_dir(paths.runtime_dir())
     command = [sys.executable, "-m", _MODULE]
     command += ["--idle-minutes", str(idle_minutes), "--device", device]
+    command += (["--bind", bind] if bind else []) + (["--curve"] if curve else [])
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
@@ -193,10 +210,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--detached", action="store_true")
     parser.add_argument("--idle-minutes", type=float)
     parser.add_argument("--device", default="auto")
-    options = parser.parse_args(arguments)
-    return serve(
-        detached=options.detached, idle_minutes=options.idle_minutes, device=options.device
-    )
+    parser.add_argument("--bind")
+    parser.add_argument("--curve", action="store_true")
+    try:
+        return serve(**vars(parser.parse_args(arguments)))
+    except GanpaintError as error:
+        print(f"error [{error.code}] {error.message}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -58,4 +58,8 @@ def about():
 
 if __name__ == "__main__":
     idle = float(sys.argv[1]) if len(sys.argv) > 1 else None
-    sys.exit(lifecycle.serve(idle_minutes=idle, make_work=lambda _: Work({"edit": edit}, about)))
+    bind = sys.argv[2] if len(sys.argv) > 2 else None  # then with CURVE
+    make_work = lambda _: Work({"edit": edit}, about)  # noqa: E731
+    sys.exit(
+        lifecycle.serve(idle_minutes=idle, bind=bind, curve=bind is not None, make_work=make_work)
+    )
