@@ -29,6 +29,7 @@ from ganpaint_engine.session import Edit, Prior, load_model
 from ganpaint_engine.window import resize, to_array, to_tensor
 
 HERE = Path(__file__).parent
+JUDGE = HERE / "judge.safetensors"
 console = Console(width=100)
 
 
@@ -51,7 +52,7 @@ def load_scenes(folder: Path) -> list[Scene]:
     return scenes
 
 
-def load_judge(path: Path = HERE / "judge.safetensors") -> DilatedSegmenter:
+def load_judge(path: Path = JUDGE) -> DilatedSegmenter:
     """The segmenter that judges edits, in eval mode."""
     from safetensors.torch import load_file
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks import places
 from ganpaint_engine import adaptation, concepts, inversion
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.segmentation import CLASSES
@@ -57,10 +59,20 @@ def raw_edit(prior: Prior, x: Tensor, stroke: Tensor, concept: str, adding: bool
     return prior.generator.head(edit(r, u, prior.concept(concept)))
 
 
-def _places(labels: Sequence[np.ndarray], concept: str, resolution: int) -> list[Tensor]:
-    """Strokes where pictures have the concept."""
-    maps = [present(one, concept, resolution) for one in labels]
-    return [m for m in maps if m.mean() > ENOUGH]
+EditFunction = Callable[[Prior, Tensor, Tensor, str, bool], Tensor]
+"""(prior, picture, stroke, concept, adding) to the edited picture, as ``raw_edit``."""
+
+
+def removals(labels: Sequence[np.ndarray], concept: str, side: int) -> list[tuple[int, Tensor]]:
+    """Pairs of a scene's number and the stroke (1×1×R×R) over all of the concept in it."""
+    maps = ((i, present(one, concept, side)) for i, one in enumerate(labels))
+    return [(i, stroke) for i, stroke in maps if stroke.mean() > ENOUGH]
+
+
+def additions(labels: Sequence[np.ndarray], concept: str, side: int) -> list[tuple[int, Tensor]]:
+    """Pairs of a scene's number and a stroke (1×1×R×R) where the concept could stand."""
+    small = [cv2.resize(one, (side, side), interpolation=cv2.INTER_NEAREST) for one in labels]
+    return places.strokes_for(small, concept, len(labels))
 
 
 def effects(
@@ -68,36 +80,54 @@ def effects(
     judge: nn.Module,
     pictures: Sequence[np.ndarray],
     labels: Sequence[np.ndarray],
-    edit: Callable[[Prior, Tensor, Tensor, str, bool], Tensor] = raw_edit,
+    edit: EditFunction = raw_edit,
     most: int = 40,
 ) -> list[Effect]:
-    """For each concept: remove it where it is, add it where another scene has it and this not.
+    """For each concept: remove it where it is, add it where it plausibly could be.
 
     pictures: H×W×3 uint8; labels: H×W.
     """
-    side = prior.resolution
-    found = []
+    side, found = prior.resolution, []
     for name in prior.concepts:
-        removals: list[tuple[float, float]] = []
-        additions: list[tuple[float, float]] = []
-        places = _places(labels, name, side)
-        able = prior.operations(name)
-        for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-            x = to_tensor(picture, side).to(prior.device)
-            here = present(label, name, side)
-            if "remove" in able and here.mean() > ENOUGH and len(removals) < most:
-                y = edit(prior, x, here, name, False)
-                removals.append((share(judge, x, here, name), share(judge, y, here, name)))
-            there = places[i * 7 % len(places)] if places else here
-            free = bool(places) and (there * here).sum() < 0.2 * there.sum()
-            if "add" in able and free and len(additions) < most:
-                y = edit(prior, x, there, name, True)
-                additions.append((share(judge, x, there, name), share(judge, y, there, name)))
-        for operation, shares in (("remove", removals), ("add", additions)):
+        for operation, strokes in (("remove", removals), ("add", additions)):
+            if operation not in prior.operations(name):
+                continue
+            shares = []
+            for i, stroke in strokes(labels, name, side)[:most]:
+                x = to_tensor(pictures[i], side).to(prior.device)
+                y = edit(prior, x, stroke, name, operation == "add")
+                shares.append((share(judge, x, stroke, name), share(judge, y, stroke, name)))
             if shares:
                 before, after = np.mean(shares, axis=0)
                 found.append(Effect(name, operation, len(shares), float(before), float(after)))
     return found
+
+
+@torch.no_grad()
+def outside(
+    prior: Prior,
+    judge: nn.Module,
+    pictures: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    most: int = 10,
+) -> float:
+    """Share of pixels beyond the grown stroke whose label an edit leaves, by the judge, 0 to 1.
+
+    Of the raw G(r_e) against G(r), without δ; mean over all concepts' removals and additions.
+    """
+    side, kept = prior.resolution, []
+    for name in prior.concepts:
+        for adding, strokes in ((False, removals), (True, additions)):
+            for i, stroke in strokes(labels, name, side)[:most]:
+                x = to_tensor(pictures[i], side).to(prior.device)
+                y = prior.generator.head(prior.encoder(x))
+                y_e = raw_edit(prior, x, stroke, name, adding)
+                grown = F.max_pool2d(stroke, 2 * (side // GRID) + 1, 1, side // GRID)
+                same = (judge(y).argmax(1) == judge(y_e).argmax(1))[:, None]
+                far = grown == 0
+                if far.any():
+                    kept.append(float(same[far].float().mean()))
+    return float(np.mean(kept)) if kept else 1.0
 
 
 def fidelity(prior: Prior, pictures: Sequence[np.ndarray]) -> dict[str, float]:

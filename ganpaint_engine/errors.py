@@ -53,6 +53,18 @@ class MaskSizeMismatch(GanpaintError):
     code = "mask_size"
 
 
+class BadTrainingData(GanpaintError):
+    """Pictures or labels to train on that are missing, damaged or do not belong together."""
+
+    code = "bad_training_data"
+
+
+class OtherCheckpoint(GanpaintError):
+    """A checkpoint that is damaged, or of another architecture or recipe than asked for."""
+
+    code = "other_checkpoint"
+
+
 class UnknownConcept(GanpaintError):
     """The model has no such concept."""
 

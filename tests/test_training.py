@@ -1,5 +1,11 @@
 """The trainer and its parts, for a few steps on made-up scenes."""
 
+import argparse
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganpaint_engine import model_package
+from ganpaint_engine import errors, model_package
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter
-from training import data, edits, train, train_segmenter
+from training import data, edits, networks, train, train_segmenter
 
 
 @pytest.fixture
@@ -75,31 +81,157 @@ def test_training_edits_ask_for_what_can_be_done(packed: Path) -> None:
             assert shares[n, CLASSES.index(name)].max() > 0.3
 
 
-def test_training_goes_on_where_it_stopped(packed: Path) -> None:
-    scenes = data.Scenes.load(packed, 64, False)
-    trainer = train.Trainer(64, UNetSegmenter().eval(), torch.device("cpu"), seed=0)
-    x, labels = scenes.batch(4, trainer.rng)
-    for adversarial in (False, True):
-        losses = trainer.train_step(x, labels, adversarial)
-        assert all(np.isfinite(v) for v in losses.values()), losses
-        assert ("critic" in losses) == adversarial
-    again = train.Trainer(64, UNetSegmenter().eval(), torch.device("cpu"), seed=1)
-    again.segmenter.load_state_dict(trainer.segmenter.state_dict())
-    again.load(trainer.state())
-    one = trainer.train_step(x, labels, True)
-    two = again.train_step(x, labels, True)
-    assert again.step == 3
-    for name in one:
-        assert two[name] == pytest.approx(one[name], rel=1e-3, abs=1e-3), name
+def arguments(packed: Path, out: Path, *more: str) -> argparse.Namespace:
+    needed = [str(packed), "--segmenter", "none", "--out", str(out), "--resolution", "32"]
+    quick = ["--batch", "4", "--warm-up", "0", "--critic-every", "1", "--device", "cpu"]
+    return train.parser().parse_args([*needed, *quick, *more])
+
+
+def losses_of(out: Path) -> list[dict[str, float]]:
+    with (out / "losses.csv").open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def test_an_interrupted_run_resumes_to_the_same_curve(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "EVERY", 1)
+    net = UNetSegmenter().eval()
+    train.train(arguments(packed, tmp_path / "whole", "--steps", "6"), net)
+    train.train(arguments(packed, tmp_path / "parts", "--steps", "3"), net)
+    train.train(arguments(packed, tmp_path / "parts", "--steps", "6"), net)
+    whole, parts = losses_of(tmp_path / "whole"), losses_of(tmp_path / "parts")
+    assert [row["step"] for row in parts] == [1, 2, 3, 4, 5, 6]
+    for one, two in zip(whole, parts, strict=True):
+        assert two == pytest.approx(one, rel=1e-3, abs=1e-3)
+    assert whole[-1]["l1"] != pytest.approx(whole[0]["l1"], rel=1e-2)
+    for name in ("sheet.png", "curves.png"):
+        assert Image.open(tmp_path / "parts" / name).size > (100, 100)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--fakes", "transplants"), ("--fakes", "none"), ("--separate",), ("--precision", "bf16")],
+)
+def test_other_recipes_train(packed: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    trainer = train.train(
+        arguments(packed, tmp_path, "--steps", "2", *more), UNetSegmenter().eval()
+    )
+    assert trainer.step == 2
+    assert all(torch.isfinite(p).all() for p in trainer.nets.parameters())
+
+
+def test_two_processes_train_one_model(packed: Path, tmp_path: Path) -> None:
+    segmenter = tmp_path / "unet.pt"
+    torch.save({"kind": "unet", "state": UNetSegmenter().state_dict()}, segmenter)
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    call += ["-m", "training.train", str(packed), "--segmenter", str(segmenter)]
+    call += ["--out", str(tmp_path / "run"), "--resolution", "32", "--batch", "4", "--steps", "3"]
+    call += ["--warm-up", "0", "--critic-every", "1", "--device", "cpu"]
+    root = str(Path(train.__file__).parents[1])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+    done = subprocess.run(
+        call, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    state = torch.load(tmp_path / "run" / train.CHECKPOINT, weights_only=True)
+    assert state["step"] == 3
+    assert len(list((tmp_path / "run").glob("checkpoint*"))) == 1
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(packed: Path, tmp_path: Path) -> None:
+    net = UNetSegmenter().eval()
+    train.train(arguments(packed, tmp_path, "--steps", "1"), net)
+    with pytest.raises(errors.OtherCheckpoint, match="fakes edits"):
+        train.train(arguments(packed, tmp_path, "--steps", "2", "--fakes", "none"), net)
+    (tmp_path / train.CHECKPOINT).write_bytes(b"not a checkpoint")
+    with pytest.raises(errors.OtherCheckpoint, match="damaged"):
+        train.train(arguments(packed, tmp_path, "--steps", "2"), net)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = train.train(arguments(packed, tmp_path, "--steps", "1"), UNetSegmenter().eval())
+    before = (tmp_path / train.CHECKPOINT).read_bytes()
+
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(before[:1000])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train.torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        train.save(trainer, tmp_path)
+    assert (tmp_path / train.CHECKPOINT).read_bytes() == before
+    assert len(list(tmp_path.glob("checkpoint*"))) == 1
+
+
+def _unlabelled(folder: Path) -> None:
+    for path in (folder / "labels").iterdir():
+        path.unlink()
+
+
+def _other_size(folder: Path) -> None:
+    Image.new("L", (32, 32)).save(folder / "labels" / "000007.png")
+
+
+def _coloured_labels(folder: Path) -> None:
+    Image.new("RGB", (64, 64)).save(folder / "labels" / "000007.png")
+
+
+def _index_too_large(folder: Path) -> None:
+    Image.new("L", (64, 64), 200).save(folder / "labels" / "000007.png")
+
+
+def _no_picture(folder: Path) -> None:
+    (folder / "pictures" / "000007.png").unlink()
+
+
+def _broken_picture(folder: Path) -> None:
+    (folder / "pictures" / "000007.png").write_bytes(b"\x89PNG broken")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_unlabelled, "has no labels"),
+        (_other_size, "not one scene"),
+        (_coloured_labels, "no label map"),
+        (_index_too_large, "no label map"),
+        (_no_picture, "has no picture"),
+        (_broken_picture, "cannot be read"),
+    ],
+)
+def test_bad_scenes_are_named(
+    packed: Path, tmp_path: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    spoil(packed.parent)
+    with pytest.raises(errors.BadTrainingData, match=says):
+        data.pack(packed.parent, tmp_path / "again.npz", 64)
+    assert not (tmp_path / "again.npz").exists()
+
+
+def test_pictures_of_any_mode_are_packed(packed: Path, tmp_path: Path) -> None:
+    for i, mode in enumerate(("L", "RGBA", "P", "CMYK")):
+        picture = Image.new(mode, (64, 64))
+        picture.save(packed.parent / "pictures" / f"{i:06}.{'tif' if mode == 'CMYK' else 'png'}")
+    (packed.parent / "pictures" / "000003.png").unlink()
+    assert data.pack(packed.parent, tmp_path / "again.npz", 64) == 40
+
+
+def test_what_is_no_set_of_scenes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    with pytest.raises(errors.BadTrainingData, match="no packed set"):
+        data.Scenes.load(tmp_path / "junk.npz", 64, False)
 
 
 def test_a_larger_prior_starts_from_a_smaller_one(tmp_path: Path) -> None:
-    small = train.Prior(train.SIZES[64])
+    small = networks.Prior(networks.SIZES[64])
     card = {"name": "s", "version": "1", "terms": "", "resolution": 64, "concepts": []}
     weights = small.generator.state_dict(), small.encoder.state_dict()
     package = model_package.save(tmp_path, card, *weights, {})
-    grown = train.Prior(train.SIZES[128])
-    train.grow(grown, package)
+    grown = networks.Prior(networks.SIZES[128])
+    networks.grow(grown, package)
     r = torch.randn(1, grown.generator.edit_channels, 8, 8)
     for i in range(5, small.generator.depth + 1):
         ours, theirs = grown.generator.layer(i), small.generator.layer(i)

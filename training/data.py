@@ -9,6 +9,7 @@ into ``segmentation.CLASSES``). Every twentieth scene is held out: never trained
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,23 +19,55 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganpaint_engine.errors import BadTrainingData, GanpaintError
 from ganpaint_engine.segmentation import CLASSES
 
 HELD_OUT_EVERY = 20
+MOST_LABELS = 16
+"""Indices of labels are below this: those beyond ``CLASSES`` are of classes that may yet come."""
 
 
 def pack(folder: Path, out: Path, resolution: int) -> int:
-    """Shrink all scenes of ``folder`` to ``resolution`` px and write them to ``out``."""
+    """Shrink all scenes of ``folder`` to ``resolution`` px and write them to ``out``.
+
+    Raises BadTrainingData naming the first scene that is not as it should be; OSError.
+    """
     labels = sorted((folder / "labels").glob("*.png"))
+    if not labels:
+        raise BadTrainingData(f"{folder} has no labels/*.png: is it a folder of scenes?")
     pictures, maps = [], []
     for path in labels:
-        picture = next((folder / "pictures").glob(path.stem + ".*"))
-        rgb = Image.open(picture).convert("RGB").resize((resolution,) * 2, Image.Resampling.BOX)
-        label = Image.open(path).resize((resolution,) * 2, Image.Resampling.NEAREST)
-        pictures.append(np.asarray(rgb))
-        maps.append(np.asarray(label))
-    np.savez(out, pictures=np.stack(pictures), labels=np.stack(maps))
+        rgb, label = _scene(folder, path)
+        shrunk = rgb.resize((resolution,) * 2, Image.Resampling.BOX)
+        pictures.append(np.asarray(shrunk))
+        maps.append(np.asarray(label.resize((resolution,) * 2, Image.Resampling.NEAREST)))
+    new = out.with_suffix(".new.npz")
+    try:
+        np.savez(new, pictures=np.stack(pictures), labels=np.stack(maps))
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    new.replace(out)
     return len(labels)
+
+
+def _scene(folder: Path, path: Path) -> tuple[Image.Image, Image.Image]:
+    """The picture and the label map of one scene, checked."""
+    found = sorted((folder / "pictures").glob(path.stem + ".*"))
+    if not found:
+        raise BadTrainingData(f"{path} has no picture {folder / 'pictures' / path.stem}.*")
+    try:
+        with Image.open(found[0]) as picture, Image.open(path) as opened:
+            rgb, label = picture.convert("RGB"), opened.copy()
+    except OSError as error:
+        raise BadTrainingData(f"Scene {path.stem} cannot be read: {error}") from error
+    if label.mode not in ("L", "P") or np.asarray(label).max() >= MOST_LABELS:
+        raise BadTrainingData(
+            f"{path} is no label map: one byte a pixel, each an index below {MOST_LABELS}."
+        )
+    if label.size != rgb.size:
+        raise BadTrainingData(f"{path} is {label.size}, its picture {rgb.size}: not one scene.")
+    return rgb, label
 
 
 @dataclass
@@ -47,8 +80,13 @@ class Scenes:
     @classmethod
     def load(cls, path: Path, resolution: int, held_out: bool) -> Scenes:
         """One side of the split, at ``resolution`` (at most that of the file)."""
-        packed = np.load(path)
-        pictures, labels = packed["pictures"], packed["labels"]
+        try:
+            with np.load(path) as packed:  # allow_pickle is off by default
+                pictures, labels = packed["pictures"], packed["labels"]
+        except (OSError, ValueError, KeyError) as error:
+            raise BadTrainingData(f"{path} is no packed set of scenes: {error}") from error
+        if pictures.shape[1] % resolution:
+            raise BadTrainingData(f"{path} holds {pictures.shape[1]} px, not n × {resolution}.")
         keep = (np.arange(len(labels)) % HELD_OUT_EVERY == 0) == held_out
         pictures, labels = pictures[keep], labels[keep]
         step = pictures.shape[1] // resolution
@@ -99,7 +137,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resolution", type=int, default=128)
     args = parser.parse_args()
-    print(f"{pack(args.folder, args.out, args.resolution)} scenes packed into {args.out}")
+    try:
+        count = pack(args.folder, args.out, args.resolution)
+    except (GanpaintError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{count} scenes packed into {args.out}")
 
 
 if __name__ == "__main__":

@@ -135,12 +135,13 @@ def _removal(own: Tensor, rng: torch.Generator) -> tuple[str, Tensor] | None:
 def make(r: Tensor, shares: Tensor, statistics: Statistics, rng: torch.Generator) -> Edits:
     """One random edit for each of ``r``: additions, removals and restorations, a third each."""
     out, strokes, names, adding, restoring = [], [], [], [], []
+    shares = shares.cpu()  # choosing is a matter of many small questions, each of which would wait
     for n in range(len(r)):
         kind = int(torch.randint(3, (), generator=rng))
         removal = _removal(shares[n], rng) if kind == 0 else None
         restoration = _held(shares[n], ADDED, rng) if kind == 1 else None
         name, stroke = removal or restoration or _addition(shares, rng)
-        concept, one, u = statistics.concept(name), r[n : n + 1], stroke[None]
+        concept, one, u = statistics.concept(name), r[n : n + 1], stroke[None].to(r)
         if removal or restoration:
             one = concepts.remove(one, u, concept)
         if not removal:
@@ -161,6 +162,22 @@ def holes(x: Tensor, first: int, rng: torch.Generator) -> Tensor:
         if torch.rand((), generator=rng) < 0.25:
             masks[n] = _rectangle(rng)
     return F.interpolate(masks, size=x.shape[-2:], mode="nearest").to(x)
+
+
+def transplant(r: Tensor, rng: torch.Generator) -> Edits:
+    """Another picture's r under a random rectangle: what it should look like nobody knows."""
+    strokes = torch.stack([_rectangle(rng) for _ in range(len(r))]).to(r)
+    mixed = (1 - strokes) * r + strokes * r.roll(1, 0)
+    return Edits(mixed, strokes, [], [], [False] * len(r))
+
+
+def fakes(
+    kind: str, r: Tensor, shares: Tensor, statistics: Statistics, rng: torch.Generator
+) -> Edits | None:
+    """The fakes of a recipe: ``edits``, ``transplants``, or None for ``none``."""
+    if kind == "edits":
+        return make(r, shares, statistics, rng)
+    return transplant(r, rng) if kind == "transplants" else None
 
 
 def semantic_loss(logits: Tensor, edits: Edits) -> Tensor:

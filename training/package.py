@@ -3,70 +3,87 @@
     python -m training.package scenes128.npz --run run --segmenter unet.pt --judge judge.pt \
         --name churches --version 1.0.0 --out models/churches
 
-The gate: by the judge, removing a concept must take most of it away and adding it must put it
-there; operations that fail are left out and named, and a model without any is not written.
+Operations that fail the lower bar of ``training.gates`` are not offered and named in the card, as
+is every gate with what was measured; a model that can do nothing is not written.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks import measure
+from benchmarks import kid, measure
+from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
 from ganpaint_engine import dissection, model_package
 from ganpaint_engine.concepts import Concept
-from ganpaint_engine.segmentation import CLASSES, UNetSegmenter
+from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
 from ganpaint_engine.session import Prior
+from training import gates, networks
 from training.data import Scenes
-from training.train import Trainer, load_segmenter
-from training.train_segmenter import KINDS, class_iou
+from training.train import CHECKPOINT, load_segmenter, read_checkpoint
+from training.train_segmenter import class_iou
 
 CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "bush")
 CELL_SHARES = {"window": 0.25, "door": 0.4, "bush": 0.4}
-# The gate, in share of the cells under the stroke: how much must be gone, or have come.
-MUST_GO, MUST_COME = 0.5, 0.3
 TERMS = "Apache-2.0. Trained only on scenes rendered by this project."
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run left: averaged weights, and how they came about."""
+
+    prior: networks.Prior
+    resolution: int
+    steps: int
+    minutes: float
+
+    @classmethod
+    def load(cls, run: Path) -> Trained:
+        """From a run's folder. Raises OtherCheckpoint."""
+        state = read_checkpoint(run / CHECKPOINT, torch.device("cpu"))
+        resolution = state["recipe"]["resolution"]
+        prior = networks.Prior(networks.SIZES[resolution])
+        prior.load_state_dict(state["ema"])
+        return cls(prior.eval(), resolution, state["step"], round(state["seconds"] / 60, 1))
 
 
 @torch.no_grad()
 def featuremaps(
-    trainer: Trainer, segmenter: UNetSegmenter, scenes: Scenes, count: int
+    encoder: Encoder, segmenter: UNetSegmenter, scenes: Scenes, count: int
 ) -> tuple[Tensor, Tensor]:
     """r = E(x) of ``count`` training pictures, and the segmenter's maps of the pictures.
 
     Of x and not of G's pictures: what is small is blurred in those, and the segmenter misses it.
     """
     maps, labels = [], []
-    for i in range(0, count, 32):
+    for i in range(0, min(count, len(scenes)), 32):
         x = scenes.pictures[i : min(i + 32, count)].float() / 127.5 - 1
-        maps.append(trainer.ema.encoder(x.to(trainer.device)))
-        labels.append(segmenter(x.to(trainer.device)).argmax(1))
+        maps.append(encoder(x))
+        labels.append(segmenter(shrink(x)).argmax(1))
     return torch.cat(maps), torch.cat(labels)
 
 
-def passes(effect: measure.Effect) -> bool:
-    """The gate for one operation on one concept."""
-    if effect.operation == "remove":
-        return effect.after <= (1 - MUST_GO) * effect.before
-    return effect.after - effect.before >= MUST_COME
-
-
-def failures(effects: list[measure.Effect]) -> list[str]:
-    """A line about each operation that does not pass."""
+def left_out(effects: list[measure.Effect]) -> list[str]:
+    """A line about each operation that is not offered."""
     return [
         f"{e.operation} {e.concept}: {e.before:.2f} of the stroke before, {e.after:.2f} after"
         for e in effects
-        if not passes(e)
+        if not gates.offered(e)
     ]
 
 
 def card_concepts(
-    concepts: dict[str, Concept], iou: dict[str, float], effects: list[measure.Effect]
+    concepts: dict[str, Concept],
+    iou: dict[str, float],
+    effects: list[measure.Effect],
+    finished: list[measure.Effect],
 ) -> list[dict[str, Any]]:
     """The card's entry of every concept, with what the judge saw."""
     entries = []
@@ -75,53 +92,86 @@ def card_concepts(
             "name": name,
             "units": len(concept.units),
             "unit_iou": round(iou[name], 3),
-            "operations": [e.operation for e in effects if e.concept == name and passes(e)],
+            "operations": [e.operation for e in effects if e.concept == name and gates.offered(e)],
         }
         for e in effects:
             if e.concept == name:
-                entry[e.operation] = {
-                    "scenes": e.scenes,
-                    "share_before": round(e.before, 3),
-                    "share_after": round(e.after, 3),
-                }
+                entry[e.operation] = _shares(e)
+        for e in finished:
+            if e.concept == name:
+                entry[f"{e.operation}_finished"] = _shares(e)
         if entry["operations"]:
             entries.append(entry)
     return entries
 
 
-def load_judge(path: Path) -> nn.Module:
-    """The judge that ``training.train_segmenter --kind judge`` wrote, in eval mode."""
-    net = KINDS["judge"]()
-    net.load_state_dict(torch.load(path, weights_only=True)["state"])
-    return net.eval()
+def _shares(e: measure.Effect) -> dict[str, float]:
+    before, after = round(e.before, 3), round(e.after, 3)
+    return {"scenes": e.scenes, "share_before": before, "share_after": after}
+
+
+@torch.no_grad()
+def kid_figures(prior: Prior, judge: DilatedSegmenter, held: Scenes) -> dict[str, float]:
+    """KID of samples and of reconstructions, and of one half of the real pictures to the other."""
+    real = kid.features(judge, held.pictures.float() / 127.5 - 1)
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+    halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
+    z = torch.randn(
+        2 * len(real), prior.generator.channels[0], generator=torch.Generator().manual_seed(0)
+    )
+    samples = torch.cat([prior.generator(part) for part in z.split(32)])
+    rebuilt = torch.cat([
+        prior.generator.head(prior.encoder(x.float() / 127.5 - 1))
+        for x in held.pictures.split(32)
+    ])  # fmt: skip
+    return {
+        "samples": round(kid.kid(kid.features(judge, samples), real), 4),
+        "reconstructions": round(kid.kid(kid.features(judge, rebuilt), real), 4),
+        "real_halves": round(kid.kid(*halves), 4),
+    }
+
+
+def measured(
+    prior: Prior, judge: DilatedSegmenter, held: Scenes, effects: list[measure.Effect]
+) -> dict[str, Any]:
+    """The card's figures over held-out scenes, and the table of gates."""
+    pictures, labels = list(held.pictures.permute(0, 2, 3, 1).numpy()), list(held.labels.numpy())
+    psnr = measure.fidelity(prior, pictures[::5])
+    kept = measure.outside(prior, judge, pictures, labels)
+    return {
+        "held_out_psnr_db": psnr,
+        "outside_unchanged": round(kept, 4),
+        "kid": kid_figures(prior, judge, held),
+        "judge_mean_iou": round(float(class_iou(judge, held).mean()), 3),
+        "gates": gates.table(effects, kept, psnr),
+    }
 
 
 def build(args: argparse.Namespace) -> int:
     """Dissect, measure, gate, write. Returns an exit status."""
     segmenter, judge = load_segmenter(args.segmenter), load_judge(args.judge)
-    state = torch.load(args.run / "checkpoint.pt", map_location="cpu")
-    trainer = Trainer(state["resolution"], segmenter, torch.device("cpu"), 0)
-    trainer.load(state)
-    side = trainer.resolution
+    trained = Trained.load(args.run)
+    generator, encoder, side = trained.prior.generator, trained.prior.encoder, trained.resolution
     known, held = (Scenes.load(args.scenes, side, held_out) for held_out in (False, True))
-    r, labels = featuremaps(trainer, segmenter, known, args.featuremaps)
+    r, labels = featuremaps(encoder, segmenter, known, args.featuremaps)
     concepts, iou = dissection.dissect(r, labels, CONCEPTS, CLASSES, shares=CELL_SHARES)
     draft = {
         "name": args.name, "version": args.version, "terms": TERMS, "resolution": side,
         "edit_layer": {"number": 4, "grid": 8, "units": r.shape[1]},
-        "channels": trainer.ema.generator.channels,
+        "channels": generator.channels,
         "concepts": [{"name": n} for n in concepts],
     }  # fmt: skip
-    weights = trainer.ema.generator.state_dict(), trainer.ema.encoder.state_dict()
+    weights = generator.state_dict(), encoder.state_dict()
     info = model_package.ModelInfo(args.out, {**draft, "files": {}})
-    prior = Prior(info, trainer.ema.generator, trainer.ema.encoder, concepts, trainer.device)
+    prior = Prior(info, generator, encoder, concepts, torch.device("cpu"))
     pictures = list(held.pictures.permute(0, 2, 3, 1).numpy())
     effects = measure.effects(prior, judge, pictures, list(held.labels.numpy()))
-    for e in effects:
-        print(f"{e.concept:8s} {e.operation:6s} {e.before:.2f} -> {e.after:.2f}  ({e.scenes})")
-    failed = failures(effects)
-    print("\n".join(f"left out: {line}" for line in failed))
-    draft["concepts"] = card_concepts(concepts, iou, effects)
+    finished = measure.effects(
+        prior, judge, pictures, list(held.labels.numpy()), finished_edit, most=args.finished
+    )
+    failed = left_out(effects)
+    print_effects(effects, finished, failed)
+    draft["concepts"] = card_concepts(concepts, iou, effects, finished)
     concepts = {entry["name"]: concepts[entry["name"]] for entry in draft["concepts"]}
     if not concepts:
         print("No concept passes the gate: nothing is written.", file=sys.stderr)
@@ -129,17 +179,26 @@ def build(args: argparse.Namespace) -> int:
     draft["left_out"] = failed
     draft["training"] = {
         "data": f"{len(known)} rendered church scenes; {len(held)} more held out",
-        "steps": trainer.step,
-        "minutes": round(trainer.seconds / 60, 1),
+        "steps": trained.steps,
+        "minutes": trained.minutes,
         "device": args.device_name,
+        "notes": args.notes,
     }
-    draft["measured"] = {
-        "held_out_psnr_db": measure.fidelity(prior, pictures[::5]),
-        "judge_mean_iou": round(float(class_iou(judge, held).mean()), 3),
-    }
+    draft["measured"] = measured(prior, judge, held, effects)
     info = model_package.save(args.out, draft, *weights, concepts)
     print(f"{info.path}: {', '.join(info.concepts)}; {draft['measured']}")
     return 0
+
+
+def print_effects(
+    effects: list[measure.Effect], finished: list[measure.Effect], failed: list[str]
+) -> None:
+    """What edits did, raw and finished, and what is left out for it."""
+    for kind, rows in (("raw", effects), ("finished", finished)):
+        for e in rows:
+            shares = f"{e.before:.2f} -> {e.after:.2f}  ({e.scenes})"
+            print(f"{kind:8s} {e.concept:8s} {e.operation:6s} {shares}")
+    print("\n".join(f"left out: {line}" for line in failed))
 
 
 def main() -> None:
@@ -149,11 +208,13 @@ def main() -> None:
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--segmenter", type=Path, required=True)
-    parser.add_argument("--judge", type=Path, required=True)
+    parser.add_argument("--judge", type=Path, default=JUDGE, help="default: the benchmarks' own")
     parser.add_argument("--name", default="churches")
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--device-name", default="CPU, 2 cores")
     parser.add_argument("--featuremaps", type=int, default=800)
+    parser.add_argument("--finished", type=int, default=6, help="finished edits of each kind")
+    parser.add_argument("--notes", default="", help="for the card: how it was trained")
     parser.add_argument("--out", type=Path, required=True)
     sys.exit(build(parser.parse_args()))
 

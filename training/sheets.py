@@ -41,8 +41,9 @@ def write_sheet(
 ) -> None:
     """Columns: picture, reconstruction, tree, dome, door added, tree removed, sample."""
     device = statistics.p.device
-    x = (held.pictures[3 : 3 + rows].float() / 127.5 - 1).to(device)
-    shares = cell_shares(held.labels[3 : 3 + rows].long()).to(device)
+    pick = [(3 + i) % len(held) for i in range(rows)]
+    x = (held.pictures[pick].float() / 127.5 - 1).to(device)
+    shares = cell_shares(held.labels[pick].long()).to(device)
     r = encoder(x)
     columns = [x, generator.head(r)]
     for name, (x0, y0, x1, y1) in (
