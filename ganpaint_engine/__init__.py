@@ -10,14 +10,15 @@ torch is imported by the first use of ``load_model``, ``Prior``, ``PhotoSession`
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ganpaint_engine import errors
 from ganpaint_engine.errors import GanpaintError
-from ganpaint_engine.model_package import ModelInfo, list_models
 
 if TYPE_CHECKING:
     from ganpaint_engine.client import connect
+    from ganpaint_engine.model_package import ModelInfo, list_models
     from ganpaint_engine.session import Edit, PhotoSession, Prior, load_model
 
 __version__ = "0.1.0"
@@ -33,16 +34,19 @@ __all__ = [
     "load_model",
 ]
 
-_LATE = ("Edit", "PhotoSession", "Prior", "load_model")
+_HOMES = {
+    "Edit": "session",
+    "PhotoSession": "session",
+    "Prior": "session",
+    "load_model": "session",
+    "ModelInfo": "model_package",
+    "list_models": "model_package",
+    "connect": "client",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        from ganpaint_engine import session
-
-        return getattr(session, name)
-    if name == "connect":
-        from ganpaint_engine import client
-
-        return client.connect
+    """The public names, from the modules that define them, loaded at their first use."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

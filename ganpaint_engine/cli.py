@@ -1,4 +1,7 @@
-"""``ganpaint …``: the command line. torch is imported only by the commands that edit."""
+"""``ganpaint …``: the command line.
+
+Each command imports what it needs when it runs: ``--help`` loads typer and little else.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ganpaint_engine.terminal import err_console, escape, out_console  # before typer  # isort: skip
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ganpaint_engine import __version__, doctor, model_package, paths
+from ganpaint_engine import __version__
 from ganpaint_engine.commands import keys
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
@@ -37,9 +37,6 @@ app.add_typer(models_app, name="models")
 app.add_typer(plugin_app, name="plugin")
 app.add_typer(keys.app, name="keys")
 
-out_console = Console(highlight=False, soft_wrap=True)
-err_console = Console(stderr=True, highlight=False, soft_wrap=True)
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -59,8 +56,10 @@ def _root(
 @contextmanager
 def _progress() -> Iterator[OnStep]:
     """A progress bar on the terminal; the callback that moves it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description:14}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err_console, transient=True) as bar:
+    with Progress(*columns, console=err_console.console, transient=True) as bar:
         task = bar.add_task("loading", total=1.0)
 
         def on_step(fraction: float, stage: str) -> None:
@@ -255,6 +254,8 @@ def serve(
 @app.command()
 def status() -> None:
     """Say whether an engine runs, and what it does."""
+    from rich.table import Table
+
     from ganpaint_engine.service import lifecycle
 
     reply = lifecycle.status()
@@ -280,6 +281,10 @@ def stop() -> None:
 @models_app.command("list")
 def models_list() -> None:
     """All installed models."""
+    from rich.table import Table
+
+    from ganpaint_engine import model_package
+
     table = Table("name", "version", "window", "concepts", "terms", box=None)
     for info in model_package.list_models():
         side = f"{info.resolution} px"
@@ -293,6 +298,8 @@ def models_info(
     name: Annotated[str, typer.Argument(help="A model's name, or its folder.")],
 ) -> None:
     """One model's card; its files are compared with their hashes."""
+    from ganpaint_engine import model_package
+
     info = model_package.find_model(name)
     model_package.verify(info)
     out_console.print_json(data=info.card)
@@ -341,6 +348,8 @@ def plugin_list() -> None:
 @app.command("doctor")
 def doctor_command() -> None:
     """Check this installation, line by line."""
+    from ganpaint_engine import doctor, paths
+
     checks = list(doctor.checks())
     for check in checks:
         mark = "[green]ok  [/]" if check.ok else "[red]bad [/]"
