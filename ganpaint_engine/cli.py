@@ -15,7 +15,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import keys
+from ganpaint_engine.commands import cache, keys
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help
 app.add_typer(models_app, name="models")
 app.add_typer(plugin_app, name="plugin")
 app.add_typer(keys.app, name="keys")
+app.add_typer(cache.app, name="cache")
+app.command("stats")(cache.stats)
 
 
 def _version(wanted: bool) -> None:

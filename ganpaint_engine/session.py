@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from ganpaint_engine.errors import (
     UnknownConcept,
 )
 from ganpaint_engine.generator import Generator
+from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.wishes import Wish
 
 OnStep = Callable[[float, str], None]
@@ -47,18 +49,45 @@ def _silent(fraction: float, stage: str) -> None:
     """The callback of those who do not ask for progress."""
 
 
+class Store(Protocol):
+    """Where a session keeps what it computed of a window, and looks for it before it computes."""
+
+    def get(self, place: window.Window) -> Computed | None: ...
+
+    def put(self, place: window.Window, computed: Computed) -> None: ...
+
+    def drop(self, place: window.Window) -> None: ...
+
+
 @dataclass(frozen=True)
 class Inversion:
     """A window of a photo, taken into the model.
 
     x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
     psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``.
+
+    r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
+    its photo was opened now or found in a cache.
     """
 
     x: Tensor
-    r: Tensor
-    deltas: Deltas
-    psnr: dict[str, float]
+    computed: Computed
+
+    @property
+    def r(self) -> Tensor:
+        return self.computed.r.float()
+
+    @property
+    def deltas(self) -> Deltas:
+        return {i: delta.float() for i, delta in self.computed.deltas.items()}
+
+    @property
+    def psnr(self) -> dict[str, float]:
+        return self.computed.psnr
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in (self.x, self.computed.r, *self.computed.deltas.values()))
 
 
 @dataclass(frozen=True)
@@ -130,12 +159,24 @@ class Prior:
         """Which of ``add``, ``remove`` and ``restyle`` the card says it can do with a concept."""
         return self.info.operations(concept)
 
-    def open(self, image: Image.Image | np.ndarray, on_step: OnStep | None = None) -> PhotoSession:
-        """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB.
+    @property
+    def key(self) -> str:
+        """What tells this model's weights from any other's: a hash of G's and E's."""
+        files = self.info.card["files"]
+        both = str(files[model_package.GENERATOR]) + str(files[model_package.ENCODER])
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    def open(
+        self,
+        image: Image.Image | np.ndarray,
+        on_step: OnStep | None = None,
+        store: Store | None = None,
+    ) -> PhotoSession:
+        """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
 
         Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest.
         """
-        return PhotoSession(self, image, on_step or _silent)
+        return PhotoSession(self, image, on_step or _silent, store)
 
     def invert(self, x: Tensor, on_step: OnStep = _silent) -> Inversion:
         """E, then refinement of r, then δ. x: 1×3×R×R in [-1, 1] on the prior's device."""
@@ -155,7 +196,27 @@ class Prior:
             on_step=lambda f: on_step(0.4 + 0.6 * f, "adapt to photo"),
         )
         quality["adapted"] = inversion.psnr(self._render(r, deltas), x)
-        return Inversion(x, r, deltas, {k: round(v, 2) for k, v in quality.items()})
+        halves = {i: delta.half().contiguous() for i, delta in deltas.items()}
+        return Inversion(
+            x, Computed(r.half().contiguous(), halves, {k: round(v, 2) for k, v in quality.items()})
+        )
+
+    def restore(self, x: Tensor, computed: Computed) -> Inversion | None:
+        """The inversion of x from what was kept of it; None if that is not of this model's shapes.
+
+        x: as for ``invert``.
+        """
+        r = computed.r.to(self.device)
+        deltas = {i: delta.to(self.device) for i, delta in computed.deltas.items()}
+        shape = (1, self.generator.edit_channels, GRID, GRID)
+        if r.shape != shape:
+            return None
+        right = adaptation.zero_deltas(self.generator, r)
+        if {i: d.shape for i, d in deltas.items()} != {i: d.shape for i, d in right.items()}:
+            return None
+        if not all(t.dtype == torch.half and t.isfinite().all() for t in (r, *deltas.values())):
+            return None
+        return Inversion(x, Computed(r, deltas, computed.psnr))
 
     @torch.no_grad()
     def _render(self, r: Tensor, deltas: Deltas | None = None) -> Tensor:
@@ -167,12 +228,25 @@ class PhotoSession:
 
     KEPT = 4
 
-    def __init__(self, prior: Prior, image: Image.Image | np.ndarray, on_step: OnStep) -> None:
+    def __init__(
+        self,
+        prior: Prior,
+        image: Image.Image | np.ndarray,
+        on_step: OnStep,
+        store: Store | None = None,
+    ) -> None:
         self.prior = prior
+        self._store = store
         self._rgb, self._alpha = window.as_photo(image)
         self._inversions: OrderedDict[window.Window, Inversion] = OrderedDict()
         whole = window.whole_window(*self.size)
         self.psnr = self._inverted(whole, on_step).psnr
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that this photo takes, with its inversions."""
+        pixels = self._rgb.nbytes + (0 if self._alpha is None else self._alpha.nbytes)
+        return pixels + sum(inverted.nbytes for inverted in self._inversions.values())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -185,13 +259,31 @@ class PhotoSession:
             x = window.to_tensor(window.crop(self._rgb, place), self.prior.resolution)
             x = x.to(self.prior.device)
             try:
-                self._inversions[place] = self.prior.invert(x, on_step)
+                self._inversions[place] = self._restored(place, x) or self._computed(
+                    place, x, on_step
+                )
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
             while len(self._inversions) > self.KEPT:
                 self._inversions.popitem(last=False)
         self._inversions.move_to_end(place)
         return self._inversions[place]
+
+    def _computed(self, place: window.Window, x: Tensor, on_step: OnStep) -> Inversion:
+        inverted = self.prior.invert(x, on_step)
+        if self._store is not None:
+            self._store.put(place, inverted.computed)
+        return inverted
+
+    def _restored(self, place: window.Window, x: Tensor) -> Inversion | None:
+        """What the store has of a window, if it is right."""
+        kept = self._store.get(place) if self._store is not None else None
+        if self._store is None or kept is None:
+            return None
+        inverted = self.prior.restore(x, kept)
+        if inverted is None:
+            self._store.drop(place)
+        return inverted
 
     def edit(
         self,

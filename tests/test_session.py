@@ -23,7 +23,7 @@ def session(prior: "gp.Prior", photo: Image.Image) -> "gp.PhotoSession":
 
 def test_public_names() -> None:
     classes = ["Edit", "GanpaintError", "ModelInfo", "PhotoSession", "Prior"]
-    assert gp.__all__ == [*classes, "errors", "list_models", "load_model"]
+    assert gp.__all__ == [*classes, "connect", "errors", "list_models", "load_model"]
     for name in gp.__all__:
         assert hasattr(gp, name)
 

@@ -6,7 +6,6 @@ it runs in the worker thread; torch is imported there and nowhere else in the se
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -16,27 +15,26 @@ import numpy as np
 from ganpaint_engine.errors import EmptyMask
 from ganpaint_engine.model_package import list_models
 from ganpaint_engine.service.jobs import Job, Progress, Result
+from ganpaint_engine.service.photos import OpenPhotos
 from ganpaint_engine.service.server import Work
 
 if TYPE_CHECKING:
-    from ganpaint_engine.session import PhotoSession, Prior
+    from ganpaint_engine.session import Prior
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "churches"
 _PRIORS_KEPT = 2
-_PHOTOS_KEPT = 4
-_PIXELS_KEPT = 150_000_000  # of all kept photos; the last one always stays
 _OPEN_SHARE = 0.5  # of the progress bar, where the photo has to be opened first
 
 
 class Edits:
-    """Loaded models and open photos, least recently used first."""
+    """Loaded models, least recently used first, and open photos."""
 
     def __init__(self, device: str) -> None:
         self._device = device
         self._priors: OrderedDict[str, Prior] = OrderedDict()
-        self._photos: OrderedDict[bytes, PhotoSession] = OrderedDict()
+        self.photos = OpenPhotos()
 
     def about(self) -> dict[str, Any]:
         """WELCOME's device, default_model and models. Called by the I/O thread; cheap."""
@@ -72,7 +70,13 @@ class Edits:
         progress(0.0, "loading the model")
         prior = self._prior(name)
         prior.concept(params["concept"])  # an unknown one is told before the photo is opened
-        photo, is_new = self._photo(prior, job, progress)
+        photo, digest, is_new = self.photos.opened(
+            prior,
+            job.request["image"],
+            job.frames[0],
+            job.request["keep_photo"],
+            lambda fraction, stage: progress(_OPEN_SHARE * fraction, stage),
+        )
         start = _OPEN_SHARE if is_new else 0.0
         edit = photo.edit(
             mask,
@@ -88,8 +92,9 @@ class Edits:
             "name": edit.name,
             "offset": list(edit.offset),
             "patch": {"width": width, "height": height, "channels": 4, "dtype": "uint8"},
-            "report": edit.report,
+            "report": edit.report | {"photo": digest},
         }
+        self.photos.trim()  # the edit may have opened another window of it
         return Result(fields, [edit.patch.convert("RGBA").tobytes()])
 
     def _prior(self, name: str) -> Prior:
@@ -104,31 +109,8 @@ class Edits:
             self._priors.popitem(last=False)
         return self._priors[name]
 
-    def _photo(self, prior: Prior, job: Job, progress: Progress) -> tuple[PhotoSession, bool]:
-        """The open photo of the job, and whether it had to be opened."""
-        image = job.request["image"]
-        shape = (image["height"], image["width"], image["channels"])
-        digest = hashlib.blake2b(job.frames[0])
-        digest.update(repr((prior.name, prior.version, shape)).encode())
-        key = digest.digest()
-        is_new = key not in self._photos
-        if is_new:
-            pixels = np.frombuffer(job.frames[0], np.uint8).reshape(shape)
-            self._photos[key] = prior.open(
-                pixels, on_step=lambda fraction, stage: progress(_OPEN_SHARE * fraction, stage)
-            )
-        self._photos.move_to_end(key)
-        while len(self._photos) > 1 and (
-            len(self._photos) > _PHOTOS_KEPT or self._pixels() > _PIXELS_KEPT
-        ):
-            self._photos.popitem(last=False)
-        return self._photos[key], is_new
-
-    def _pixels(self) -> int:
-        return sum(photo.size[0] * photo.size[1] for photo in self._photos.values())
-
 
 def edit_work(device: str) -> Work:
     """What `ganpaint serve` does, computing on ``device`` ("auto", "cpu", "cuda", …)."""
     edits = Edits(device)
-    return Work({"edit": edits.edit}, edits.about, edits.warm_up)
+    return Work({"edit": edits.edit}, edits.about, edits.warm_up, edits.photos.figures)

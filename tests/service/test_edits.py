@@ -1,8 +1,11 @@
 """The product's own engine, from the socket to the method, on a small model of random weights."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from engines import PATIENCE, request, until
 from ganpaint_bridge import Engine, run
 
 import ganpaint_engine as gp
-from ganpaint_engine import errors, paths
+from ganpaint_engine import errors, paths, photo_cache
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import lifecycle, protocol
 from ganpaint_engine.service.edits import Edits
@@ -162,22 +165,106 @@ def test_cancel_stops_the_method(client, arrays):
     assert client.status()["running"] is None
 
 
-def job_for(image, mask):
+def job_for(image, mask, **keys):
     height, width, _ = image.shape
     params = {"concept": "tree", "operation": "add", "quality": "preview", "model": "small"}
-    message = protocol.check(request("x", width, height, params=params))
+    message = protocol.check(request("x", width, height, params=params, **keys))
     return Job(b"", b"", message, [image.tobytes(), mask.tobytes()])
 
 
-def test_only_the_last_photos_are_kept(client, arrays, monkeypatch):
-    monkeypatch.setattr("ganpaint_engine.service.edits._PIXELS_KEPT", 2 * 200 * 150)
+@pytest.fixture
+def quick_edits(engine_home, monkeypatch):
+    """The handler, in this process, opening photos in a few steps."""
+    monkeypatch.setenv("GANPAINT_HOME", str(engine_home))
     monkeypatch.setattr("ganpaint_engine.session.REFINE_STEPS", 2)
     monkeypatch.setattr("ganpaint_engine.session.PHOTO_STEPS", 2)
+    yield lambda: Edits("cpu")
+    photo_cache.clear()
+
+
+def stages_of(edits, *job, **keys):
+    stages = set()
+    edits.edit(job_for(*job, **keys), lambda _, stage: stages.add(stage))
+    return stages
+
+
+def test_only_the_last_photos_are_kept_in_memory(quick_edits, arrays, monkeypatch):
     image, mask = arrays
-    edits = Edits("cpu")
-    for shift in range(3):
-        edits.edit(job_for(np.roll(image, shift, axis=0), mask), lambda *_: None)
-    assert len(edits._photos) == 2
-    stages = []
-    edits.edit(job_for(np.roll(image, 2, axis=0), mask), lambda _, stage: stages.append(stage))
-    assert "refine" not in stages
+    edits = quick_edits()
+    stages_of(edits, image, mask)
+    most = 2.5 * edits.photos.figures()["bytes"]
+    monkeypatch.setattr("ganpaint_engine.service.photos._BYTES_KEPT", most)
+    for shift in range(1, 3):
+        stages_of(edits, np.roll(image, shift, axis=0), mask)
+    assert edits.photos.figures()["photos"] == 2
+    assert "refine" not in stages_of(edits, np.roll(image, 2, axis=0), mask)
+    photo_cache.clear()
+    assert "refine" in stages_of(edits, image, mask), "the first one had gone"
+
+
+def test_another_engine_finds_photos_on_disk(quick_edits, arrays):
+    assert "refine" in stages_of(quick_edits(), *arrays)
+    later = quick_edits()
+    assert "refine" not in stages_of(later, *arrays)
+    assert later.photos.figures()["disk_hits"] == 2, "the whole photo, and the stroke's window"
+
+
+def test_keep_photo_false_keeps_nothing(quick_edits, arrays):
+    photo_cache.clear()
+    edits = quick_edits()
+    for _ in range(2):
+        assert "refine" in stages_of(edits, *arrays, keep_photo=False)
+    assert edits.photos.figures()["photos"] == 0
+    assert photo_cache.usage().files == 0
+
+
+@pytest.mark.parametrize("setting", [{"keep_photos": False}, {"cache_mib": 0}])
+def test_settings_that_keep_nothing_on_disk(quick_edits, arrays, setting):
+    paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.settings_file().write_text(json.dumps(setting))
+    try:
+        edits = quick_edits()
+        stages_of(edits, *arrays)
+        assert photo_cache.usage().files == 0
+        assert edits.photos.figures()["photos"] == ("cache_mib" in setting)
+    finally:
+        paths.settings_file().unlink()
+
+
+def test_nothing_of_a_photo_is_written_outside_the_cache(
+    home, small_model, arrays, tmp_path, monkeypatch
+):
+    """An engine with a home, a folder for temporary files and a working folder of its own."""
+    places = {name: tmp_path / name for name in ("temporary", "working", "user")}
+    for folder in places.values():
+        folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(places["temporary"]))
+    monkeypatch.setenv("HOME", str(places["user"]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shutil.copytree(small_model, paths.user_models_dir() / "small")
+    command = [sys.executable, "-m", "ganpaint_engine.service.lifecycle", "--device", "cpu"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        cwd=places["working"],
+        env={**os.environ, "PYTHONPATH": str(Path(gp.__file__).parents[1])},
+    )
+    try:
+        until(lifecycle.running, "the engine's start")
+        with Client.connect() as client:
+            edit(client, *arrays)
+            edit(client, np.flipud(arrays[0]).copy(), arrays[1], keep_result=True)
+            cached = photo_cache.usage().files
+            edit(client, np.fliplr(arrays[0]).copy(), arrays[1], keep_photo=False)
+            assert photo_cache.usage().files == cached > 0
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
+    written -= {path for path in written if paths.user_models_dir() in path.parents}
+    outside = {path for path in written if photo_cache.folder() not in path.parents}
+    assert {path.parent for path in outside} == {paths.runtime_dir()}
+    pixels = arrays[0].tobytes()
+    for path in written:  # and not even there the photo itself
+        content = path.read_bytes()
+        assert not any(pixels[at : at + 24] in content for at in range(0, 9000, 300)), path

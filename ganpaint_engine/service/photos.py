@@ -1,0 +1,106 @@
+"""The engine's open photos: known by their pixels' hash, in memory, and behind that on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganpaint_engine import settings
+from ganpaint_engine.photo_cache import DEFAULT_MIB, Computed, PhotoCache
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import PhotoSession, Prior
+    from ganpaint_engine.window import Window
+
+_BYTES_KEPT = 512 << 20  # of all open photos; the one used last always stays
+
+
+def digest(pixels: bytes, shape: tuple[int, ...]) -> str:
+    """A photo's name: BLAKE2b of its pixels and its shape, 32 hexadecimal digits."""
+    hashed = hashlib.blake2b(pixels, digest_size=16)
+    hashed.update(repr(shape).encode())
+    return hashed.hexdigest()
+
+
+class Shelf:
+    """The place on disk for what is computed of one photo with one model: a session's store."""
+
+    def __init__(self, cache: PhotoCache, model: str, photo: str) -> None:
+        self._cache = cache
+        self._model = model
+        self._photo = photo
+
+    def get(self, place: Window) -> Computed | None:
+        return self._cache.get(self._model, self._photo, place)
+
+    def put(self, place: Window, computed: Computed) -> None:
+        self._cache.put(self._model, self._photo, place, computed)
+
+    def drop(self, place: Window) -> None:
+        self._cache.drop(self._model, self._photo, place)
+
+
+class OpenPhotos:
+    """Least recently used first. Belongs to the worker's thread, but for ``figures``."""
+
+    def __init__(self) -> None:
+        self._photos: OrderedDict[tuple[str, str], PhotoSession] = OrderedDict()
+        self._keeps = settings.flag("keep_photos", True)
+        mib = settings.number("cache_mib", DEFAULT_MIB)
+        self._cache = PhotoCache(int(mib * (1 << 20))) if self._keeps and mib else None
+        self._hits = self._misses = self._bytes = 0
+
+    def figures(self) -> dict[str, int]:
+        """STATS_REPLY's ``cache``. Called by the I/O thread."""
+        used = self._cache.usage if self._cache else None
+        return {
+            "photos": len(self._photos),
+            "bytes": self._bytes,
+            "hits": self._hits,
+            "misses": self._misses,
+            "disk_hits": self._cache.hits if self._cache else 0,
+            "disk_files": used.files if used else 0,
+            "disk_bytes": used.bytes if used else 0,
+        }
+
+    def opened(
+        self,
+        prior: Prior,
+        image: dict[str, Any],
+        pixels: bytes,
+        keep: bool,
+        on_step: Callable[[float, str], None],
+    ) -> tuple[PhotoSession, str, bool]:
+        """The open photo, its name, and whether it had to be opened.
+
+        image: the ``image`` of SUBMIT, and pixels its frame. keep: whether this photo may be kept;
+        if not, it is written nowhere, and no other job will find it.
+        """
+        shape = (image["height"], image["width"], image["channels"])
+        name = digest(pixels, shape)
+        key = (prior.key, name)
+        if key in self._photos:
+            self._hits += 1
+            self._photos.move_to_end(key)
+            return self._photos[key], name, False
+        self._misses += 1
+        keep = keep and self._keeps
+        shelf = Shelf(self._cache, prior.key, name) if keep and self._cache else None
+        photo = prior.open(np.frombuffer(pixels, np.uint8).reshape(shape), on_step, shelf)
+        if keep:
+            self._photos[key] = photo
+            self.trim()
+        return photo, name, True
+
+    def trim(self) -> None:
+        """Let go of the photos used longest ago where they are too many bytes."""
+        sizes = {key: photo.nbytes for key, photo in self._photos.items()}
+        total = sum(sizes.values())
+        while len(self._photos) > 1 and total > _BYTES_KEPT:
+            key, _ = self._photos.popitem(last=False)
+            total -= sizes[key]
+        self._bytes = total
