@@ -26,7 +26,7 @@ import numpy as np
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from ganpaint_engine import errors, paths
+from ganpaint_engine import errors
 from ganpaint_engine.service import keys, protocol, security
 
 # The engine would not know us again after a reconnection. Not -1: with that, libzmq throws away
@@ -133,7 +133,9 @@ class Client:
         Raises EngineUnreachable (none runs, or none answers within ``timeout`` seconds),
         WrongToken, ProtocolMismatch.
         """
-        runtime = security.read_runtime(runtime_file or paths.runtime_file())
+        runtime = (
+            security.find_runtime() if runtime_file is None else security.read_runtime(runtime_file)
+        )
         if runtime is None or not security.alive(runtime.pid):
             raise errors.EngineUnreachable("No engine is running.")
         return cls(runtime.endpoint, runtime.token, name, timeout, secret)

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ganpaint_engine import model_package, paths, plugins
 from ganpaint_engine.errors import GanpaintError
-from ganpaint_engine.service import lifecycle
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the doctor's report."""
-
-    name: str
-    ok: bool
-    finding: str
+from ganpaint_engine.service import checkup
+from ganpaint_engine.service.checkup import Check
 
 
 def checks() -> Iterator[Check]:
@@ -25,8 +16,7 @@ def checks() -> Iterator[Check]:
     yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0])
     yield _torch()
     yield from _models()
-    yield _folder()
-    yield _engine()
+    yield from checkup.checks()
     copies = plugins.list_installed()
     found = ", ".join(f"{c.host} ({c.plugin_dir})" for c in copies) or "none installed"
     yield Check("plug-ins", True, found)
@@ -54,23 +44,3 @@ def _models() -> Iterator[Check]:
             yield Check(f"model {info.name}", True, f"version {info.version}, all files whole")
         except GanpaintError as error:
             yield Check(f"model {info.name}", False, error.message)
-
-
-def _folder() -> Check:
-    folder = paths.runtime_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = folder / ".probe"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        return Check("writable", False, f"{folder}: {error}")
-    return Check("writable", True, str(folder))
-
-
-def _engine() -> Check:
-    try:
-        reply = lifecycle.status()
-    except GanpaintError as error:
-        return Check("engine", False, f"[{error.code}] {error.message}")
-    return Check("engine", True, "not running" if reply is None else "running and answering")

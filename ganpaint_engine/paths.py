@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -24,6 +26,17 @@ def runtime_dir() -> Path:
 def runtime_file() -> Path:
     """The file in which the running engine says where it listens; see docs/protocol.md."""
     return runtime_dir() / "runtime.json"
+
+
+def runtime_dirs() -> list[Path]:
+    """``runtime_dir()`` and, for a home that is full or cannot be written, where else to look.
+
+    The other places are named after the first, so that two homes never share one.
+    """
+    first = runtime_dir()
+    name = "ganpaint-" + hashlib.sha256(str(first).encode()).hexdigest()[:16]
+    others = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()]
+    return [first] + [Path(other) / name for other in others if other]
 
 
 def settings_file() -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
-import logging.handlers
 import os
 import signal
 import subprocess
@@ -19,8 +19,8 @@ import filelock
 
 from ganpaint_engine import __version__, paths
 from ganpaint_engine.client import Client
-from ganpaint_engine.errors import BadRequest, EngineUnreachable, GanpaintError
-from ganpaint_engine.service import keys, protocol, security
+from ganpaint_engine.errors import BadRequest, EngineUnreachable, GanpaintError, StorageUnusable
+from ganpaint_engine.service import folder, keys, protocol, security
 from ganpaint_engine.service.edits import edit_work
 from ganpaint_engine.service.server import Server, Work
 
@@ -34,8 +34,20 @@ _STOP_SECONDS = 15.0
 
 
 def log_file() -> Path:
-    """The engine's log; one older one lies beside it."""
-    return paths.runtime_dir() / "engine.log"
+    """The engine's log; older ones lie beside it."""
+    return (folder_in_use() or paths.runtime_dir()) / folder.LOG
+
+
+def folder_in_use() -> Path | None:
+    """The folder of the running engine; None when none runs.
+
+    A process that lives is not enough: after a crash another program may have got its number.
+    """
+    for place in paths.runtime_dirs():
+        runtime = security.read_runtime(place / paths.runtime_file().name)
+        if runtime is not None and security.alive(runtime.pid) and folder.is_locked(place):
+            return place
+    return None
 
 
 def serve(
@@ -53,17 +65,19 @@ def serve(
     ``bind``: where to listen beside, or instead of, a loopback port that the system picks.
     ``make_work`` gives the engine other work than edits. Returns a process exit code; when an
     engine runs already, says so and returns 0. Raises InsecureBind, WrongKey (with ``curve``, for
-    keys that are missing or that other users can reach), BadRequest, EngineUnreachable.
+    keys that are missing or that other users can reach), BadRequest, EngineUnreachable (cannot
+    listen there), StorageUnusable.
     """
     minutes = idle_setting() if idle_minutes is None else idle_minutes
     doors = doors_for(bind, curve)
     if detached:
         return _start_detached(minutes, device, bind, curve)
-    lock = _lock()
+    place = folder.choose()
+    lock = _lock(place)
     if lock is None:
         return 0
     with lock:
-        clean = _serve_locked((make_work or edit_work)(device), minutes, doors)
+        clean = _serve_locked(place, (make_work or edit_work)(device), minutes, doors)
     logging.shutdown()
     if not clean:  # a worker deep inside a long computation would crash the interpreter's end
         os._exit(0)
@@ -107,9 +121,9 @@ def stop() -> bool:
 
 
 def running() -> security.Runtime | None:
-    """What the runtime file says, if its process lives."""
-    runtime = security.read_runtime(paths.runtime_file())
-    return runtime if runtime is not None and security.alive(runtime.pid) else None
+    """What the running engine's runtime file says; None when none runs."""
+    place = folder_in_use()
+    return security.read_runtime(place / paths.runtime_file().name) if place else None
 
 
 def idle_setting() -> float:
@@ -121,37 +135,45 @@ def idle_setting() -> float:
         return DEFAULT_IDLE_MINUTES
 
 
-def _lock() -> filelock.BaseFileLock | None:
+def _lock(place: Path) -> filelock.BaseFileLock | None:
     """The lock that only one engine can hold; None, with a message, when another one has it."""
-    folder = security.private_dir(paths.runtime_dir())
-    lock = filelock.FileLock(folder / "engine.lock")
+    lock = folder.lock_of(place)
     deadline = time.monotonic() + _STEP_ASIDE_SECONDS
     while True:
-        try:
-            lock.acquire(timeout=0)
-            return lock
-        except filelock.Timeout:
-            # Held without a runtime file: an engine on its way up or out. Which, time will tell.
-            if running() is not None or time.monotonic() > deadline:
-                print("An engine is running already; this one steps aside.")
-                return None
-            time.sleep(0.1)
+        # Asked first: an engine may run in another place, from when this one could not be written.
+        if running() is None:
+            try:
+                lock.acquire(timeout=0)
+                return lock
+            except filelock.Timeout:
+                pass  # held without a runtime file: an engine on its way up or out
+            except OSError as error:
+                raise StorageUnusable(f"{lock.lock_file} cannot be locked: {error}.") from error
+        if running() is not None or time.monotonic() > deadline:
+            folder.say("An engine is running already; this one steps aside.")
+            return None
+        time.sleep(0.1)
 
 
-def _serve_locked(work: Work, idle_minutes: float, doors: Sequence[security.Door]) -> bool:
+def _serve_locked(
+    place: Path, work: Work, idle_minutes: float, doors: Sequence[security.Door]
+) -> bool:
     """Serve with the lock held. Returns whether all threads have ended."""
-    _log_to_file()
+    folder.clean(place)
+    folder.log_to(place)
+    _allow_many_connections()
     token = security.new_token()
     server = Server(work, token, __version__, idle_minutes * 60, doors)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.stop())
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: server.stop())
     runtime = security.Runtime(server.endpoint, token, os.getpid(), protocol.VERSION, time.time())
-    path = paths.runtime_file()
+    path = place / paths.runtime_file().name
     try:
         security.write_runtime(path, runtime)
         places = ", ".join(server.endpoints)
         log.info("Engine %s, process %d, at %s", __version__, os.getpid(), places)
-        print(f"The engine listens at {places}.", flush=True)
+        folder.say(f"The engine listens at {places}.")
         server.run()
     finally:
         security.remove_runtime(path, token)
@@ -160,22 +182,22 @@ def _serve_locked(work: Work, idle_minutes: float, doors: Sequence[security.Door
     return clean
 
 
-def _log_to_file() -> None:
-    handler = logging.handlers.RotatingFileHandler(
-        log_file(), maxBytes=1_000_000, backupCount=1, encoding="utf-8"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("ganpaint_engine")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files, so that many silent strangers leave room for clients."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _start_detached(idle_minutes: float, device: str, bind: str | None, curve: bool) -> int:
     """Start an engine that outlives this process, and wait until it listens."""
     if running() is not None:
-        print("An engine is running already.")
+        folder.say("An engine is running already.")
         return 0
-    folder = security.private_dir(paths.runtime_dir())
+    place = folder.choose()
     command = [sys.executable, "-m", _MODULE]
     command += ["--idle-minutes", str(idle_minutes), "--device", device]
     command += (["--bind", bind] if bind else []) + (["--curve"] if curve else [])
@@ -183,7 +205,7 @@ def _start_detached(idle_minutes: float, device: str, bind: str | None, curve: b
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         options = {"creationflags": flags}
-    start_log = folder / "start.log"
+    start_log = place / "start.log"
     with start_log.open("wb") as output:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options
@@ -200,7 +222,7 @@ def _start_detached(idle_minutes: float, device: str, bind: str | None, curve: b
             return 1
         time.sleep(0.05)
     child.returncode = child.poll() or 0  # it goes on by itself: Popen need not warn
-    print("The engine is ready.")
+    folder.say("The engine is ready.")
     return 0
 
 

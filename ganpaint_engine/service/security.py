@@ -18,6 +18,7 @@ import ipaddress
 import json
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from typing import Any
 
 import zmq
 
+from ganpaint_engine import paths
 from ganpaint_engine.errors import BadRequest, InsecureBind
 
 USERNAME = b"ganpaint"
@@ -174,13 +176,15 @@ class Runtime:
 def private_dir(path: Path) -> Path:
     """``path`` as a folder that only this user can enter; made when it is missing.
 
-    Raises PermissionError when it belongs to somebody else.
+    Raises PermissionError when it belongs to somebody else, or is a link, which could lead to them.
     """
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.name == "posix":
-        if path.stat().st_uid != os.getuid():
-            raise PermissionError(f"{path} belongs to another user.")
-        path.chmod(0o700)
+        status = path.lstat()
+        if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+            raise PermissionError(f"{path} belongs to another user, or is a link.")
+        if status.st_mode & 0o077:
+            path.chmod(0o700)
     return path
 
 
@@ -210,6 +214,15 @@ def read_runtime(path: Path) -> Runtime | None:
     if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
         return None
     return runtime
+
+
+def find_runtime() -> Runtime | None:
+    """The runtime file of this user's engine, if its process lives."""
+    for folder in paths.runtime_dirs():
+        runtime = read_runtime(folder / paths.runtime_file().name)
+        if runtime is not None and alive(runtime.pid):
+            return runtime
+    return None
 
 
 def remove_runtime(path: Path, token: str) -> None:

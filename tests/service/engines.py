@@ -31,13 +31,14 @@ def until(condition, what="the condition"):
 class EngineProcess:
     """The small engine, in the GANPAINT_HOME of now."""
 
-    def __init__(self, *arguments, script=SCRIPT):
+    def __init__(self, *arguments, script=SCRIPT, **options):
         self.home = os.environ["GANPAINT_HOME"]
         self.process = subprocess.Popen(
             [sys.executable, str(script), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **options,
         )
 
     def ready(self):

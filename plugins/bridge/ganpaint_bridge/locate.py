@@ -62,7 +62,25 @@ def runtime_file(install: Dict[str, Any]) -> str:
 
 
 def find_engine(path: str) -> Optional[Runtime]:
-    """The engine that the runtime file names, if its process lives and the file can be trusted."""
+    """The engine that a runtime file names, if its process lives and the file can be trusted.
+
+    ``path`` is where the file normally is. An engine whose folder is full or cannot be written
+    puts it into one of two other places, named after the first.
+    """
+    folder, name = os.path.split(path)
+    other = "ganpaint-" + hashlib.sha256(folder.encode("utf-8")).hexdigest()[:16]
+    places = [folder]
+    for place in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+        if place:
+            places.append(os.path.join(place, other))
+    for place in places:
+        found = _read_runtime(os.path.join(place, name))
+        if found is not None:
+            return found
+    return None
+
+
+def _read_runtime(path: str) -> Optional[Runtime]:
     try:
         with open(path, encoding="utf-8") as file:
             status = os.fstat(file.fileno())
