@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine.generator import EDIT_LAYER, Generator
+from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.inversion import Step
 
 Deltas = dict[int, Tensor]
@@ -22,17 +22,11 @@ Deltas = dict[int, Tensor]
 LAMBDA_REG = 0.1
 
 
-def adapted_layers(generator: Generator) -> list[int]:
-    """The layers that δ perturbs: the last one of each resolution after the edit layer."""
-    return list(range(EDIT_LAYER + 2, generator.depth + 1, 2))
-
-
-def zero_deltas(generator: Generator, r: Tensor) -> Deltas:
+def zero_deltas(generator: SplitGenerator, r: Tensor) -> Deltas:
     """δ = 0, of the right shapes for ``r`` (N×C×8×8)."""
-    side = r.shape[-1]
     return {
-        i: r.new_zeros(len(r), generator.channels[i], *(2 * [side * 2 ** ((i - EDIT_LAYER) // 2)]))
-        for i in adapted_layers(generator)
+        i: r.new_zeros(len(r), generator.channels[i], generator.side(i), generator.side(i))
+        for i in generator.adapted_layers
     }
 
 
@@ -56,7 +50,7 @@ def soften(mask: Tensor, grow: int) -> Tensor:
 
 
 def fit(
-    generator: Generator,
+    generator: SplitGenerator,
     r: Tensor,
     x: Tensor,
     deltas: Deltas,

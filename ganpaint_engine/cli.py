@@ -16,6 +16,7 @@ import typer
 
 from ganpaint_engine import __version__
 from ganpaint_engine.commands import cache, keys, service
+from ganpaint_engine.commands import cache, keys, models
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The models at hand.", no_args_is_help=True)
 plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
+app.add_typer(models.app, name="models")
 app.add_typer(plugin_app, name="plugin")
 app.add_typer(keys.app, name="keys")
 app.add_typer(cache.app, name="cache")
@@ -279,34 +279,6 @@ def stop() -> None:
 
     stopped = lifecycle.stop()
     out_console.print("The engine has ended." if stopped else "No engine was running.")
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """All installed models."""
-    from rich.table import Table
-
-    from ganpaint_engine import model_package
-
-    table = Table("name", "version", "window", "concepts", "terms", box=None)
-    for info in model_package.list_models():
-        side = f"{info.resolution} px"
-        concepts = ", ".join(info.concepts)
-        table.add_row(info.name, info.version, side, concepts, str(info.card["terms"]))
-    out_console.print(table)
-
-
-@models_app.command("info")
-def models_info(
-    name: Annotated[str, typer.Argument(help="A model's name, or its folder.")],
-) -> None:
-    """One model's card; its files are compared with their hashes."""
-    from ganpaint_engine import model_package
-
-    info = model_package.find_model(name)
-    model_package.verify(info)
-    out_console.print_json(data=info.card)
-    out_console.print(f"{info.path}: all {len(info.card['files'])} files are whole.")
 
 
 HostArgument = Annotated[str, typer.Argument(help="gimp or krita")]

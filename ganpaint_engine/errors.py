@@ -113,6 +113,42 @@ class DamagedModel(GanpaintError):
     code = "model_damaged"
 
 
+class ModelNotPrepared(GanpaintError):
+    """An imported generator that can sample, but has no encoder and no concepts yet."""
+
+    code = "model_not_prepared"
+
+
+class ModelExists(GanpaintError):
+    """There is a model of that name already, and replacing it was not asked for."""
+
+    code = "model_exists"
+
+
+class UnknownWeights(GanpaintError):
+    """A file that is no weight file, or weights in no layout that is known exactly."""
+
+    code = "weights_unknown"
+
+
+class UnsafeWeights(GanpaintError):
+    """A weight file that is a program; it was not run."""
+
+    code = "weights_unsafe"
+
+
+class DamagedWeights(GanpaintError):
+    """A weight file that is cut short, or holds values that are not numbers."""
+
+    code = "weights_damaged"
+
+
+class DiskFull(GanpaintError):
+    """Not enough room on the disk for what was to be written."""
+
+    code = "disk_full"
+
+
 class OutOfMemory(GanpaintError):
     """Neither the device nor the CPU had the memory for this job."""
 

@@ -19,6 +19,56 @@ EDIT_LAYER = 4
 """h: its output ``r = G_h(z)`` is an 8×8×C featuremap, after LeakyReLU and before PixelNorm."""
 
 
+class SplitGenerator(nn.Module):
+    """What editing needs of any G: layers 1..n, split at the edit layer h into stem and head.
+
+    z_channels: Z. channels[i]: width of layer i's output, for i from 1 to depth. depth: n.
+    resolution: R. edit_layer: h, a layer whose featuremap is 8×8.
+    """
+
+    z_channels: int
+    channels: list[int]
+    depth: int
+    resolution: int
+    edit_layer: int
+
+    def side(self, i: int) -> int:
+        """Side of layer i's featuremap, px."""
+        raise NotImplementedError
+
+    def stem(self, z: Tensor) -> Tensor:
+        """Layers 1..h: z (N×Z) to ``r`` (N×C×8×8)."""
+        raise NotImplementedError
+
+    def linear_head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+        """As ``head``, before clamping: what losses are taken on, so that gradients survive."""
+        raise NotImplementedError
+
+    def head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Layers h+1..n and the output: ``r`` (N×C×8×8) to RGB (N×3×R×R) in [-1, 1].
+
+        ``deltas`` maps a layer's number i to δ_i, of the shape of that layer's featuremap (or one
+        that broadcasts): the featuremap becomes x_i ⊙ (1 + δ_i).
+        """
+        return self.linear_head(r, deltas).clamp(-1, 1)
+
+    @property
+    def edit_channels(self) -> int:
+        """C, the number of units at the edit layer."""
+        return self.channels[self.edit_layer]
+
+    @property
+    def has_head(self) -> bool:
+        """Whether layers follow the edit layer. A G of 8 px has none: it samples, no more."""
+        return self.depth > self.edit_layer
+
+    @property
+    def adapted_layers(self) -> list[int]:
+        """The layers that δ perturbs: the last one of each resolution after the edit layer."""
+        after = range(self.edit_layer + 1, self.depth + 1)
+        return [i for i in after if i == self.depth or self.side(i + 1) > self.side(i)]
+
+
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
     """Scale each pixel's feature vector to unit root mean square. NCHW to NCHW."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + eps)
@@ -66,8 +116,8 @@ class Output(nn.Module):
         return self.wscale(self.conv(pixel_norm(x)))
 
 
-class Generator(nn.Module):
-    """G: z (N×Z or N×Z×1×1, standard normal) to RGB (N×3×R×R, sRGB values in [-1, 1]).
+class Generator(SplitGenerator):
+    """ProGAN's G: z (N×Z or N×Z×1×1, standard normal) to RGB (N×3×R×R, sRGB values in [-1, 1]).
 
     ``channels`` are the input widths of layers 1..n and the output width of layer n: n+1 numbers,
     ``channels[0]`` = Z. Layer 1 makes 4×4; layers 3, 5, 7… double the size; so R = 4·2^(n/2-1).
@@ -75,8 +125,10 @@ class Generator(nn.Module):
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
+        self.z_channels = channels[0]
         self.channels = list(channels)
         self.depth = len(channels) - 1
+        self.edit_layer = EDIT_LAYER
         self.resolution = 4 * 2 ** (self.depth // 2 - 1)
         for i in range(1, self.depth + 1):
             kernel, padding = (4, 3) if i == 1 else (3, 1)
@@ -91,19 +143,21 @@ class Generator(nn.Module):
         """Build G with the sizes of the tensors in ``state`` and load them.
 
         Raises KeyError if layers are missing, RuntimeError if their sizes do not fit together.
+        Four layers make 8 px: such a generator can sample, but has no head to edit.
         """
         numbers = [int(m.group(1)) for k in state if (m := re.match(r"layer(\d+)\.conv", k))]
         weights = [state[f"layer{i}.conv.weight"] for i in range(1, max(numbers, default=0) + 1)]
-        if len(weights) <= EDIT_LAYER:
-            raise KeyError(f"a generator needs more than {EDIT_LAYER} layers, found {len(weights)}")
+        if len(weights) < EDIT_LAYER or len(weights) % 2:
+            raise KeyError(
+                f"a generator has {EDIT_LAYER} layers or more, two for each size; "
+                f"found {len(weights)}"
+            )
         generator = cls([weights[0].shape[1], *(w.shape[0] for w in weights)])
         generator.load_state_dict(dict(state))
         return generator
 
-    @property
-    def edit_channels(self) -> int:
-        """C, the number of units at the edit layer."""
-        return self.channels[EDIT_LAYER]
+    def side(self, i: int) -> int:
+        return 4 * 2 ** ((i - 1) // 2)
 
     def layer(self, i: int) -> Block:
         """Layer i, counted from 1."""
@@ -112,22 +166,12 @@ class Generator(nn.Module):
         return block
 
     def stem(self, z: Tensor) -> Tensor:
-        """Layers 1..h: z to ``r`` (N×C×8×8)."""
         x = z.reshape(z.shape[0], -1, 1, 1)
         for i in range(1, EDIT_LAYER + 1):
             x = self.layer(i)(x)
         return x
 
-    def head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
-        """Layers h+1..n and the output: ``r`` (N×C×8×8) to RGB (N×3×R×R) in [-1, 1].
-
-        ``deltas`` maps a layer's number i to δ_i, of the shape of that layer's featuremap (or one
-        that broadcasts): the featuremap becomes x_i ⊙ (1 + δ_i).
-        """
-        return self.linear_head(r, deltas).clamp(-1, 1)
-
     def linear_head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
-        """As ``head``, before clamping: what losses are taken on, so that gradients survive."""
         x = r
         for i in range(EDIT_LAYER + 1, self.depth + 1):
             x = self.layer(i)(x)

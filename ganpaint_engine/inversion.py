@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganpaint_engine.encoder import Encoder
-from ganpaint_engine.generator import Generator
+from ganpaint_engine.generator import SplitGenerator
 
 Step = Callable[[float], None]
 """Called with the fraction done, in [0, 1], after every optimisation step; may raise to stop."""
@@ -36,7 +36,7 @@ def encode(encoder: Encoder, x: Tensor) -> Tensor:
 
 
 def refine(
-    generator: Generator,
+    generator: SplitGenerator,
     x: Tensor,
     r: Tensor,
     steps: int = 40,

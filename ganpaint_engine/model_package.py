@@ -1,25 +1,34 @@
-"""A model on disk: a card (``model.json``), safetensors in fp16, and the hash of every file.
+"""A model on disk: a card (``model.json``), safetensors, and the hash of every file.
 
-A package is a folder. Its card says name, version, terms, resolution, edit layer, channels,
-concepts, training data and time, measured figures, and under ``files`` the SHA-256 of each file.
-Nothing in a package is executed. Reading cards does not need torch.
+A package is a folder. Its card says name, version, terms, architecture, resolution, edit layer,
+channels, concepts, training data and time, measured figures, and under ``files`` the SHA-256 of
+each file. A generator that was only imported says ``"prepared": false`` and has no encoder and no
+concepts yet. Nothing in a package is executed. Reading cards does not need torch.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganpaint_engine import paths
-from ganpaint_engine.errors import DamagedModel, UnknownModel
+from ganpaint_engine.errors import BadRequest, DamagedModel, DiskFull, ModelExists, UnknownModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ganpaint_engine.concepts import Concept
+    from ganpaint_engine.generator import SplitGenerator
 
 FORMAT = 1
 CARD = "model.json"
@@ -76,6 +85,29 @@ class ModelInfo:
         entry = entries.get(concept, {})
         default = ["add", "remove"] + ["restyle"] * (len(entry.get("variants", ())) > 1)
         return list(entry.get("operations", default))
+
+    @property
+    def prepared(self) -> bool:
+        """Whether photos can be edited with it; if not, it can sample."""
+        return bool(self.card.get("prepared", True))
+
+    @property
+    def can_be_prepared(self) -> bool:
+        """Whether layers follow the edit layer. A generator of 8 px has no head to edit."""
+        return self.resolution > 8
+
+    @property
+    def lacks(self) -> list[str]:
+        """What it would need for photos, in words; nothing once it is prepared."""
+        if self.prepared:
+            return []
+        head = [] if self.can_be_prepared else ["a head (nothing follows the 8×8 edit layer)"]
+        return [*head, "an encoder", "concepts"]
+
+    @property
+    def architecture(self) -> str:
+        """``proggan`` or ``stylegan2``."""
+        return str(self.card.get("architecture", "proggan"))
 
 
 def read_card(folder: Path) -> ModelInfo:
@@ -189,26 +221,109 @@ def concept_tensors(concepts: dict[str, Concept]) -> dict[str, Tensor]:
     }
 
 
+def load_generator(info: ModelInfo) -> SplitGenerator:
+    """G of a package. Raises DamagedModel."""
+    from ganpaint_engine.generator import Generator
+    from ganpaint_engine.stylegan2 import StyleGAN2
+
+    state = load_tensors(info, GENERATOR)
+    try:
+        if info.architecture == "proggan":
+            return Generator.from_state_dict(state)
+        if info.architecture == "stylegan2":
+            return StyleGAN2.from_state_dict(state, int(info.card["edit_layer"]["number"]))
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise DamagedModel(f"The weights of model {info.name} do not fit: {error}.") from error
+    raise DamagedModel(f"This engine does not know the architecture {info.architecture!r}.")
+
+
+def checked_name(name: str) -> str:
+    """``name`` if a model can have it. Raises BadRequest."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise BadRequest(
+            f"A model's name has letters, digits, '.', '_' and '-', 64 at most; not {name!r}."
+        )
+    return name
+
+
+@contextlib.contextmanager
+def new_package(name: str, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to fill: it becomes the person's model ``name`` if the block ends well.
+
+    Until then nothing of it is listed, and a model that it replaces stays as it is. Raises
+    ModelExists (there is one, and it is not to be replaced, or it is a bundled one), BadRequest,
+    DiskFull.
+    """
+    target = paths.user_models_dir() / checked_name(name)
+    bundled = (paths.bundled_models_dir() / name / CARD).is_file()
+    if bundled or (target.exists() and not replace):
+        way = "Choose another name" if bundled else "Choose another name, or replace it (--replace)"
+        raise ModelExists(f"There is a model {name} already. {way}.", model=name)
+    staging = paths.user_models_dir() / ".staging"
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        _forget_abandoned(staging)
+        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=staging) as place:
+            folder = Path(place) / "new"
+            folder.mkdir()
+            yield folder
+            if target.exists():
+                target.rename(Path(place) / "old")
+            try:
+                folder.rename(target)
+            except OSError:
+                if (Path(place) / "old").exists():
+                    (Path(place) / "old").rename(target)
+                raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"The disk of {staging.parent} is full: {name} is not kept.") from error
+        raise BadRequest(f"{target} cannot be written: {error}.") from error
+
+
+def _forget_abandoned(staging: Path) -> None:
+    """Remove what a killed process left behind a day ago or earlier."""
+    for left in staging.iterdir():
+        if time.time() - left.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def save(
     folder: Path,
     card: dict[str, Any],
     generator: dict[str, Tensor],
-    encoder: dict[str, Tensor],
-    concepts: dict[str, Concept],
+    encoder: dict[str, Tensor] | None,
+    concepts: dict[str, Concept] | None,
+    half: bool = True,
 ) -> ModelInfo:
-    """Write a package: weights as fp16, then the card with their hashes."""
+    """Write a package: its weights, then the card with their hashes.
+
+    encoder, concepts: none for a generator that is not prepared. half: the generator's weights as
+    fp16; an imported one keeps the numbers it came with. Raises DiskFull.
+    """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    def half(t: Tensor) -> Tensor:
+    def stored(t: Tensor, half: bool) -> Tensor:
         t = t.detach().cpu()
-        return (t.half() if t.is_floating_point() else t.to(torch.int32)).contiguous()
+        if not t.is_floating_point():
+            t = t.to(torch.int32)
+        # A copy: safetensors refuses tensors that share memory.
+        return (t.half() if half and t.is_floating_point() else t).clone().contiguous()
 
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = concept_tensors(concepts)
-    contents = {GENERATOR: generator, ENCODER: encoder, CONCEPTS: tensors}
+    contents = {GENERATOR: generator}
+    if encoder is not None:
+        contents[ENCODER] = encoder
+    if concepts is not None:
+        contents[CONCEPTS] = concept_tensors(concepts)
     for name, content in contents.items():
-        save_file({k: half(v) for k, v in content.items()}, folder / name)
+        as_half = half or name != GENERATOR
+        try:
+            save_file({k: stored(v, as_half) for k, v in content.items()}, folder / name)
+        except SafetensorError as error:
+            raise DiskFull(f"{folder / name} cannot be written: {error}.") from error
     card = {"format": FORMAT, **card, "files": {n: sha256(folder / n) for n in contents}}
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return read_card(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,17 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     converted = converted or image
     converted.info.pop("icc_profile", None)
     return converted
+
+
+def sheet(pictures: list[Image.Image]) -> Image.Image:
+    """Pictures of one size side by side, in rows: about as wide as high."""
+    width, height = pictures[0].size
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    made = Image.new("RGB", (columns * width, rows * height), "white")
+    for i, picture in enumerate(pictures):
+        made.paste(picture, (i % columns * width, i // columns * height))
+    return made
 
 
 def write_picture(image: Image.Image, path: Path) -> None:

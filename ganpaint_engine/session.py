@@ -25,10 +25,11 @@ from ganpaint_engine.encoder import GRID, Encoder
 from ganpaint_engine.errors import (
     BadRequest,
     DamagedModel,
+    ModelNotPrepared,
     OutOfMemory,
     UnknownConcept,
 )
-from ganpaint_engine.generator import Generator
+from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.wishes import Wish
 
@@ -107,21 +108,24 @@ class Edit:
 
 
 class Prior:
-    """A loaded model: generator, encoder and concepts on one device."""
+    """A loaded model: generator, encoder and concepts on one device.
+
+    An imported generator that is not prepared has no encoder and no concepts: it can sample.
+    """
 
     def __init__(
         self,
         info: model_package.ModelInfo,
-        generator: Generator,
-        encoder: Encoder,
+        generator: SplitGenerator,
+        encoder: Encoder | None,
         found: dict[str, Concept],
         device: torch.device,
     ) -> None:
         self.info = info
         self.device = device
         self.generator = generator
-        self.encoder = encoder
-        for net in (generator, encoder):
+        self._encoder = encoder
+        for net in (generator, *([encoder] if encoder is not None else [])):
             net.to(device).eval().requires_grad_(False)
             net.to(memory_format=torch.channels_last)
         self._concepts = {name: concept.to(device) for name, concept in found.items()}
@@ -144,8 +148,21 @@ class Prior:
         """Names of the concepts this model can add and remove."""
         return list(self._concepts)
 
+    @property
+    def encoder(self) -> Encoder:
+        """E. Raises ModelNotPrepared."""
+        if self._encoder is None:
+            way = f" Run: ganpaint models prepare {self.name}" * self.info.can_be_prepared
+            raise ModelNotPrepared(
+                f"The model {self.name} can sample, but cannot edit photos: it lacks "
+                f"{', '.join(self.info.lacks)}.{way}",
+                model=self.name,
+            )
+        return self._encoder
+
     def concept(self, name: str) -> Concept:
-        """The units and p_c of a concept. Raises UnknownConcept."""
+        """The units and p_c of a concept. Raises UnknownConcept, ModelNotPrepared."""
+        _ = self.encoder
         try:
             return self._concepts[name]
         except (KeyError, TypeError):
@@ -174,9 +191,27 @@ class Prior:
     ) -> PhotoSession:
         """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
 
-        Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest.
+        Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest,
+        ModelNotPrepared.
         """
+        _ = self.encoder
         return PhotoSession(self, image, on_step or _silent, store)
+
+    @torch.no_grad()
+    def sample(self, n: int = 1, seed: int = 0) -> list[Image.Image]:
+        """``n`` pictures G(z), R×R px, sRGB. The z of a seed are the same on every device.
+
+        The first pictures of a seed do not depend on ``n``. Raises BadRequest.
+        """
+        if n < 1 or seed < 0:
+            raise BadRequest(f"One sample or more, and a seed of 0 or more; not {n} and {seed}.")
+        draw = torch.Generator().manual_seed(seed)
+        pictures = []
+        for _ in range(n):
+            z = torch.randn(1, self.generator.z_channels, generator=draw).to(self.device)
+            y = ((self.generator(z)[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            pictures.append(Image.fromarray(y.permute(1, 2, 0).cpu().numpy()))
+        return pictures
 
     def invert(self, x: Tensor, on_step: OnStep = _silent) -> Inversion:
         """E, then refinement of r, then δ. x: 1×3×R×R in [-1, 1] on the prior's device."""
@@ -459,10 +494,10 @@ def load_model(name: str | Path = "churches", device: str = "auto") -> Prior:
     """
     info = model_package.find_model(name)
     model_package.verify(info)
+    generator = model_package.load_generator(info)
+    if not info.prepared:
+        return Prior(info, generator, None, {}, _device(device))
     try:
-        generator = Generator.from_state_dict(
-            model_package.load_tensors(info, model_package.GENERATOR)
-        )
         encoder = Encoder.from_state_dict(model_package.load_tensors(info, model_package.ENCODER))
     except (KeyError, IndexError, RuntimeError) as error:
         raise DamagedModel(f"The weights of model {info.name} do not fit: {error}.") from error

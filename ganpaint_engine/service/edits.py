@@ -48,6 +48,7 @@ class Edits:
                 "variants": info.variants,
             }
             for info in list_models()
+            if info.prepared
         ]
         names = [model["name"] for model in models]
         default = DEFAULT_MODEL if DEFAULT_MODEL in names else next(iter(names), None)

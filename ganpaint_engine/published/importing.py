@@ -1,0 +1,115 @@
+"""``ganpaint models import``: a published weight file becomes one of the person's models."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganpaint_engine import model_package, paths, stylegan2
+from ganpaint_engine.errors import BadRequest, DamagedWeights, DiskFull
+from ganpaint_engine.generator import Generator, SplitGenerator
+from ganpaint_engine.model_package import ModelInfo
+from ganpaint_engine.published import layouts, weight_files
+from ganpaint_engine.published.layouts import Weights
+
+UNKNOWN_TERMS = "not known: ask where the file came from"
+
+
+def name_for(path: Path) -> str:
+    """The file's stem as a model's name. Raises BadRequest if nothing is left of it."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
+    if not name:
+        raise BadRequest(f"{path.name} gives no name for the model: choose one (--name).")
+    return name
+
+
+def import_file(
+    path: Path,
+    wanted: str = "auto",
+    name: str | None = None,
+    terms: str | None = None,
+    replace: bool = False,
+    edit_layer: int | None = None,
+    source: dict[str, Any] | None = None,
+) -> ModelInfo:
+    """Read a weight file and put the generator among the person's models, not prepared.
+
+    wanted: ``auto``, ``proggan`` or ``stylegan2``. name: the file's stem unless given. terms: the
+    licence, for the card. edit_layer: which 8×8 layer of StyleGAN2 is edited. source: more for the
+    card's ``source``. The weights keep the file's own precision. Raises BadRequest, ModelExists,
+    UnknownWeights, UnsafeWeights, DamagedWeights, DiskFull.
+    """
+    name = model_package.checked_name(name if name is not None else name_for(path))
+    weights = layouts.recognise(weight_files.read(path), wanted)
+    generator = _built(weights, edit_layer)
+    _check_sample(generator)
+    origin = {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": model_package.sha256(path),
+        **(source or {}),
+    }
+    card = _card(name, weights, generator, terms or UNKNOWN_TERMS, origin)
+    with model_package.new_package(name, replace) as folder:
+        _check_room(folder, weights)
+        model_package.save(folder, card, weights.state, None, None, half=False)
+    return model_package.read_card(paths.user_models_dir() / name)
+
+
+def _built(weights: Weights, edit_layer: int | None) -> SplitGenerator:
+    floats = {name: t.float() for name, t in weights.state.items()}
+    if weights.architecture == layouts.STYLEGAN2:
+        layer = stylegan2.EDIT_LAYER if edit_layer is None else edit_layer
+        if layer not in stylegan2.EDIT_LAYERS:
+            allowed = " or ".join(map(str, stylegan2.EDIT_LAYERS))
+            raise BadRequest(f"The edit layer of a StyleGAN2 is {allowed}, not {layer}.")
+        return stylegan2.StyleGAN2.from_state_dict(floats, layer)
+    generator = Generator.from_state_dict(floats)
+    if edit_layer not in (None, generator.edit_layer):
+        raise BadRequest(f"The edit layer of a ProGAN is {generator.edit_layer}.")
+    return generator
+
+
+def _check_sample(generator: SplitGenerator) -> None:
+    """Draw one picture: weights may be numbers one by one and still make none together."""
+    z = torch.randn(1, generator.z_channels, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        y = generator.head(generator.stem(z))
+    if not bool(torch.isfinite(y).all()):
+        raise DamagedWeights("G(z) is not finite: these weights are damaged.")
+
+
+def _card(
+    name: str, weights: Weights, generator: SplitGenerator, terms: str, source: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": "1.0.0",
+        "terms": terms,
+        "architecture": weights.architecture,
+        "prepared": False,
+        "resolution": generator.resolution,
+        "edit_layer": {
+            "number": generator.edit_layer,
+            "grid": 8,
+            "units": generator.edit_channels,
+        },
+        "channels": generator.channels,
+        "concepts": [],
+        "source": source,
+        "notes": weights.notes,
+    }
+
+
+def _check_room(folder: Path, weights: Weights) -> None:
+    needed = sum(t.numel() * t.element_size() for t in weights.state.values())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFull(
+            f"The model needs {needed / 1e6:.0f} MB in {paths.user_models_dir()}; "
+            f"{free / 1e6:.0f} MB are free."
+        )
