@@ -15,8 +15,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import cache, keys, service
-from ganpaint_engine.commands import cache, keys, models
+from ganpaint_engine.commands import cache, keys, models, service
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
