@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks import measure
 from ganpaint_engine.demonstration import before_after
-from ganpaint_engine.segmentation import DilatedSegmenter
+from ganpaint_engine.segmentation import DilatedSegmenter, load_judge
 from ganpaint_engine.session import Edit, Prior, load_model
 from ganpaint_engine.window import resize, to_array, to_tensor
 
@@ -50,15 +50,6 @@ def load_scenes(folder: Path) -> list[Scene]:
         rgb = np.asarray(Image.open(picture).convert("RGB"))
         scenes.append(Scene(path.stem, rgb, np.asarray(Image.open(path))))
     return scenes
-
-
-def load_judge(path: Path = JUDGE) -> DilatedSegmenter:
-    """The segmenter that judges edits, in eval mode."""
-    from safetensors.torch import load_file
-
-    judge = DilatedSegmenter()
-    judge.load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=False)
-    return judge.eval()
 
 
 def finished_edit(prior: Prior, x: Tensor, stroke: Tensor, concept: str, adding: bool) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from benchmarks import places
 from ganpaint_engine import adaptation, concepts, inversion
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.measurement import share
 from ganpaint_engine.segmentation import CLASSES
 from ganpaint_engine.session import Prior
 from ganpaint_engine.window import stroke_on_grid, to_tensor
@@ -35,13 +36,6 @@ class Effect:
     scenes: int
     before: float
     after: float
-
-
-@torch.no_grad()
-def share(judge: nn.Module, picture: Tensor, stroke: Tensor, concept: str) -> float:
-    """Share of ``concept`` under ``stroke`` (1×1×R×R in {0, 1}) in a picture 1×3×R×R, 0 to 1."""
-    where = judge(picture).argmax(1, keepdim=True) == CLASSES.index(concept)
-    return float((where * stroke).sum() / stroke.sum())
 
 
 def present(labels: np.ndarray, concept: str, resolution: int) -> Tensor:

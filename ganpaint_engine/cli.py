@@ -15,7 +15,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import cache, keys, models, service
+from ganpaint_engine.commands import cache, keys, models, photographs, service
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
+models.app.add_typer(photographs.models_app)
 app.add_typer(models.app, name="models")
 app.add_typer(plugin_app, name="plugin")
 app.add_typer(keys.app, name="keys")

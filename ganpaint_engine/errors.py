@@ -107,6 +107,12 @@ class CorruptImage(GanpaintError):
     code = "image_corrupt"
 
 
+class TooFewPhotos(GanpaintError):
+    """A folder holds fewer usable photographs than are needed."""
+
+    code = "too_few_photos"
+
+
 class DamagedModel(GanpaintError):
     """A model file that is missing, cut short, or differs from the hash in its card."""
 

@@ -70,6 +70,11 @@ def bundled_models_dir() -> Path:
     return _shipped("models")
 
 
+def judge_file() -> Path:
+    """The weights of the segmenter that judges edits."""
+    return _shipped("benchmarks") / "judge.safetensors"
+
+
 def plugins_dir() -> Path:
     """The plug-ins' sources: ``bridge/``, ``gimp/``, ``krita/``."""
     return _shipped("plugins")

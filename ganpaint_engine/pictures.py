@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganpaint_engine.errors import BadRequest, CorruptImage, PhotoTooLarge
@@ -19,9 +20,18 @@ def read_photo(path: Path) -> Image.Image:
 
     Raises CorruptImage (not a picture, or cut short), PhotoTooSmall, PhotoTooLarge.
     """
-    image = _to_srgb(ImageOps.exif_transpose(_read(path, check_size)))
+    image = _to_srgb(_to_eight_bits(ImageOps.exif_transpose(_read(path, check_size))))
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """A photo as RGB; what is transparent shows white, as on a page."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    page = Image.new("RGB", image.size, "white")
+    page.paste(image, mask=image.getchannel("A"))
+    return page
 
 
 def read_mask(path: Path) -> Image.Image:
@@ -57,16 +67,31 @@ def _read(path: Path, check: Callable[[int, int], None]) -> Image.Image:
         raise CorruptImage(f"{path} cannot be read as a picture: {error}.") from error
 
 
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Grey pictures of 16 and 32 bits, which Pillow would clip instead of scaling, as "L"."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    if image.mode == "F":
+        top = 1.0 if values.max() <= 1 else 255.0 if values.max() <= 255 else values.max()
+    else:
+        top = 65535.0 if values.max() > 255 or "16" in image.mode else 255.0
+    return Image.fromarray(np.clip(np.rint(values / top * 255), 0, 255).astype(np.uint8))
+
+
 def _to_srgb(image: Image.Image) -> Image.Image:
     """Convert from an embedded colour profile, if there is one that can be used."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA"):
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK"):
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
             return image
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"))
+        mode = "RGB" if image.mode == "CMYK" else image.mode
+        converted = ImageCms.profileToProfile(
+            image, source, ImageCms.createProfile("sRGB"), outputMode=mode
+        )
     except (ImageCms.PyCMSError, OSError):
         return image
     converted = converted or image

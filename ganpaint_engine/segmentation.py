@@ -7,10 +7,13 @@ Both take N×3×R×R in [-1, 1] and return logits N×K×R×R over ``CLASSES``. T
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ganpaint_engine import paths
 
 CLASSES = (
     "sky", "grass", "tree", "wall", "roof", "dome", "door", "window", "path", "hill", "bush",
@@ -82,3 +85,13 @@ class DilatedSegmenter(nn.Module):
         for block in self.body:
             y = y + block(y)
         return _enlarge(self.out(y), x)
+
+
+def load_judge(path: Path | None = None) -> DilatedSegmenter:
+    """The segmenter that judges edits, in eval mode: the one that is shipped, or another."""
+    from safetensors.torch import load_file
+
+    judge = DilatedSegmenter()
+    state = load_file(path or paths.judge_file())
+    judge.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    return judge.eval()

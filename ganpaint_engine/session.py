@@ -8,16 +8,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganpaint_engine import adaptation, inversion, model_package, paste, window, wishes
+from ganpaint_engine import (
+    adaptation,
+    familiarity,
+    inversion,
+    model_package,
+    paste,
+    window,
+    wishes,
+)
 from ganpaint_engine import concepts as concept_edits
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
@@ -31,6 +40,7 @@ from ganpaint_engine.errors import (
 )
 from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.photo_cache import Computed
+from ganpaint_engine.segmentation import load_judge
 from ganpaint_engine.wishes import Wish
 
 OnStep = Callable[[float, str], None]
@@ -40,10 +50,6 @@ REFINE_STEPS = 40
 PHOTO_STEPS = 60
 EDIT_STEPS = 40
 EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
-FAR_DB = 18.0
-"""Below this PSNR of the refined inversion the report warns: the window's layout itself is lost.
-Above it says little about how well an edit will match: photographs can be inverted as well as the
-model's own scenes and still not take its trees; see docs/models.md."""
 
 
 def _silent(fraction: float, stage: str) -> None:
@@ -253,6 +259,19 @@ class Prior:
             return None
         return Inversion(x, Computed(r, deltas, computed.psnr))
 
+    @cached_property
+    def _segmenter(self) -> nn.Module:
+        return load_judge().to(self.device)
+
+    def unfamiliarity(self, x: Tensor) -> float:
+        """How unsure a segmenter of scenes is about x (1×3×R×R), nats; see ``familiarity``."""
+        return round(float(familiarity.entropy(self._segmenter, x)), 3)
+
+    @property
+    def familiar_limit(self) -> float | None:
+        """Unfamiliarity above which edits are warned about; None if it was never measured."""
+        return self.info.card.get("familiar", {}).get("entropy")
+
     @torch.no_grad()
     def _render(self, r: Tensor, deltas: Deltas | None = None) -> Tensor:
         return self.generator.head(r, deltas)
@@ -275,7 +294,8 @@ class PhotoSession:
         self._rgb, self._alpha = window.as_photo(image)
         self._inversions: OrderedDict[window.Window, Inversion] = OrderedDict()
         whole = window.whole_window(*self.size)
-        self.psnr = self._inverted(whole, on_step).psnr
+        first = self.inverted(whole, on_step)
+        self.psnr, self.warnings = first.psnr, self._warnings(first)
 
     @property
     def nbytes(self) -> int:
@@ -288,7 +308,7 @@ class PhotoSession:
         """Width and height, px."""
         return self._rgb.shape[1], self._rgb.shape[0]
 
-    def _inverted(self, place: window.Window, on_step: OnStep) -> Inversion:
+    def inverted(self, place: window.Window, on_step: OnStep = _silent) -> Inversion:
         """The inversion of a window, made at its first use."""
         if place not in self._inversions:
             x = window.to_tensor(window.crop(self._rgb, place), self.prior.resolution)
@@ -360,7 +380,7 @@ class PhotoSession:
             look = self._look_of(like, like_image, lambda f, stage: on_step(ahead * f, stage))
             wish = dataclasses.replace(wish, look=look)
         place = window.window_for(window.bounds(stroke), *self.size, self.prior.resolution)
-        inverted = self._inverted(place, lambda f, stage: on_step(ahead + (0.5 - ahead) * f, stage))
+        inverted = self.inverted(place, lambda f, stage: on_step(ahead + (0.5 - ahead) * f, stage))
         opened = time.monotonic()
         try:
             y, y_e = self._apply(inverted, stroke, place, wish, on_step)
@@ -372,6 +392,7 @@ class PhotoSession:
         on_step(1.0, "done")
         report = self._report(wish, place, inverted) | {
             "like": like is not None,
+            "psnr": {**inverted.psnr, "outside": self._outside(inverted, stroke, place, y_e)},
             "seconds": {
                 "invert": round(opened - started, 3),
                 "edit": round(time.monotonic() - opened, 3),
@@ -413,7 +434,7 @@ class PhotoSession:
         """p_c of what is under ``mask`` in this photo: the mean activation there, C values."""
         region = window.as_mask(mask, *self.size)
         place = window.window_for(window.bounds(region), *self.size, self.prior.resolution)
-        inverted = self._inverted(place, on_step)
+        inverted = self.inverted(place, on_step)
         share = F.adaptive_avg_pool2d(self._in_window(region, place), GRID)
         # A region smaller than a cell fills none: what counts is which cells it fills most.
         return concept_edits.mean_over(inverted.r, share / share.max().clamp(min=1e-6)).flatten()
@@ -463,14 +484,24 @@ class PhotoSession:
             y, y_e = prior.generator.head(torch.cat([inverted.r, r_e]), deltas).split(1)
         return y, y_e
 
+    def _outside(
+        self, inverted: Inversion, stroke: np.ndarray, place: window.Window, y_e: Tensor
+    ) -> float | None:
+        """PSNR in dB of G' where the photo was to be kept, before paste-back; None: nowhere."""
+        mask = self._in_window(stroke, place)
+        mask_e = adaptation.soften(mask, grow=self.prior.resolution // GRID)
+        kept = (mask_e == 0).expand_as(y_e)
+        return round(inversion.psnr(y_e[kept], inverted.x[kept]), 2) if kept.any() else None
+
     def _warnings(self, inverted: Inversion) -> list[str]:
-        """What the person should know about the result."""
-        fit = inverted.psnr["refined"]
-        if fit >= FAR_DB:
+        """What the person should know about the result, before an edit and after it."""
+        limit = self.prior.familiar_limit
+        if limit is None or (value := self.prior.unfamiliarity(inverted.x)) <= limit:
             return []
         return [
-            f"This photo is far from the pictures that {self.prior.name} knows "
-            f"(reconstruction {fit:.1f} dB): expect new content not to match it well."
+            f"This picture is unlike those that {self.prior.name} knows (unfamiliarity "
+            f"{value:.2f}; its own stay under {limit:.2f}): expect new content to be coarse and "
+            "not to match it well."
         ]
 
 

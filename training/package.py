@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks import kid, measure
 from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
-from ganpaint_engine import dissection, model_package
+from ganpaint_engine import dissection, familiarity, model_package
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
@@ -185,6 +185,8 @@ def build(args: argparse.Namespace) -> int:
         "notes": args.notes,
     }
     draft["measured"] = measured(prior, judge, held, effects)
+    x = held.pictures.to(prior.device).float() / 127.5 - 1
+    draft["familiar"] = {"entropy": familiarity.limit(load_judge(), list(x.split(1)))}
     info = model_package.save(args.out, draft, *weights, concepts)
     print(f"{info.path}: {', '.join(info.concepts)}; {draft['measured']}")
     return 0

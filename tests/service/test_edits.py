@@ -87,7 +87,7 @@ def test_an_edit_is_what_the_python_api_makes(client, arrays, session, operation
     expected = session.edit(mask, **{operation: concept}, seed=2, strength=0.8)
     assert result.name == expected.name
     assert result.offset == expected.offset
-    assert result.report["psnr"].keys() == {"encoder", "refined", "adapted"}
+    assert result.report["psnr"].keys() == {"encoder", "refined", "adapted", "outside"}
     difference = result.patch.astype(int) - np.asarray(expected.patch)
     assert np.abs(difference).max() <= 2  # sums in another order
 

@@ -1,0 +1,128 @@
+"""Measuring a model on photographs, and knowing beforehand what it does not know."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import bundled_model
+from ganpaint_engine import cli, errors, familiarity, gap, measurement, segmentation, session
+from ganpaint_engine.session import load_model
+from ganpaint_engine.window import to_tensor
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
+        monkeypatch.setattr(session, name, 6)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Image.Image) -> Path:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photo.save(photos / "one.png")
+    Image.fromarray(255 - np.asarray(photo)).rotate(90, expand=True).save(photos / "two.jpg")
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8 cut short")
+    return photos
+
+
+def test_the_command_measures_and_shows(
+    folder: Path, small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["models", "measure", str(small_model), "--photos", str(folder), "--out", str(out)]
+    with pytest.raises(SystemExit) as left:
+        cli.main([*arguments, "--quality", "preview"])
+    assert left.value.code == 0
+    told = capsys.readouterr()
+    assert "small on 2 photographs" in told.out
+    assert "broken.jpg [image_corrupt]" in told.err
+    figures = json.loads((out / "measured.json").read_text())
+    assert figures["photos"] == 2
+    assert [p["file"] for p in figures["left_out"]] == ["broken.jpg"]
+    assert set(figures["stages"]) == {"encoder", "refined", "adapted"}
+    assert figures["stages"]["adapted"]["psnr"] > figures["stages"]["encoder"]["psnr"]
+    assert {(e["concept"], e["operation"]) for e in figures["edits"]} >= {
+        ("tree", "add"),
+        ("dome", "add"),
+    }
+    for one in figures["each"]:
+        assert np.asarray(one["cells"]).shape == (8, 8)
+        for trial in one["trials"]:
+            assert 0 <= trial["after"] <= 1
+            assert trial["outside_db"] is None or trial["outside_db"] > 5
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.height > 2 * 192
+    assert {p.name for p in (out / "maps").iterdir()} == {"one.png", "two.png"}
+
+
+def test_a_folder_without_photos_is_an_error(small_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    prior = load_model(small_model, "cpu")
+    from ganpaint_engine import gap_report
+
+    with pytest.raises(errors.TooFewPhotos):
+        gap_report.measure(prior, tmp_path / "none", tmp_path / "out", lambda f, s: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_structural_similarity() -> None:
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert measurement.ssim(x, x) == pytest.approx(1)
+    assert measurement.ssim(x, -x) < -0.8
+    little, much = (x + s * torch.randn_like(x) for s in (0.05, 0.5))
+    assert 1 > measurement.ssim(x, little) > 0.9 > measurement.ssim(x, much)
+
+
+def test_cells_that_cannot_be_expressed_stand_out() -> None:
+    x = torch.zeros(1, 3, 64, 64)
+    y = x.clone()
+    y[..., 8:16, 40:48] = 1
+    cells = gap.cell_errors(y, x)
+    assert cells[1, 5] == pytest.approx(127.5)
+    assert cells.sum() == cells[1, 5]
+    heat = gap.heat_map(np.full((100, 140, 3), 90, np.uint8), cells)
+    place, rest = heat[12:25, 20 + 62 : 20 + 75], heat[60:, :60]
+    assert place.mean() > rest.mean() + 40
+
+
+def test_places_are_plausible() -> None:
+    seen = np.zeros((100, 200), np.float32)
+    seen[30:95, 4:70] = 1
+    stroke = gap.place_to_add(seen, "tree")
+    assert (seen[stroke > 0]).mean() == 0
+    assert gap.place_to_add(seen, "sky")[:40].any()
+    assert not gap.place_to_add(seen, "sky")[45:].any()
+    removal = gap.place_to_remove(seen)
+    assert removal is not None
+    assert (removal[seen > 0] > 0).all()
+    assert gap.place_to_remove(np.zeros((50, 50), np.float32)) is None
+
+
+def test_photographs_are_unlike_the_scenes_and_scenes_are_not() -> None:
+    judge = segmentation.load_judge()
+    scenes = bundled_model.load_scenes(bundled_model.HERE / "scenes")[::2]
+    known = [to_tensor(s.picture, 64) for s in scenes]
+    limit = familiarity.limit(judge, known)
+    values = torch.cat([familiarity.entropy(judge, x) for x in known])
+    assert (values <= limit).float().mean() >= 0.9
+    # The left column of this sheet of the docs: a chapel and a colosseum.
+    sheet = np.asarray(Image.open("docs/images/photographs.png").convert("RGB"))
+    for top, left, side in ((40, 60, 230), (370, 20, 200)):
+        place = sheet[top : top + side, left : left + side]
+        assert familiarity.entropy(judge, to_tensor(place, 64)) > limit
+
+
+def test_the_engine_warns_beforehand_of_what_is_unlike(
+    small_model: Path, photo: Image.Image
+) -> None:
+    prior = load_model(small_model, "cpu")
+    assert prior.open(photo).warnings == []  # no limit was measured for this model
+    prior.info.card["familiar"] = {"entropy": 0.0}
+    assert "unlike" in prior.open(photo).warnings[0]
+    prior.info.card["familiar"] = {"entropy": 10.0}
+    assert prior.open(photo).warnings == []
