@@ -15,7 +15,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import cache, keys, models, photographs, service
+from ganpaint_engine.commands import cache, concepts, keys, models, photographs, service
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(cache.app, name="cache")
 app.command("stats")(cache.stats)
 app.add_typer(service.app, name="service")
+app.add_typer(concepts.app, name="concepts")
+app.command("dissect")(concepts.dissect)
 
 
 def _version(wanted: bool) -> None:

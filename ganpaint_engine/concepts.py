@@ -161,11 +161,15 @@ def add(
 ) -> Tensor:
     """r_e with ``concept`` put under ``stroke`` (U, N×1×8×8 in [0, 1]).
 
-    ``look``: p_c, C values; the concept's mean unless told.
+    ``look``: p_c, C values; the concept's mean unless told. Its own units are never less active
+    than in the mean: they make it the thing that it is, the other units give it its look.
     """
     units = torch.cat([concept.units, concept.rivals])
     alpha = indicator(units, r.shape[1]).view(1, -1, 1, 1) * stroke * min(s, 1.0)
-    p = concept.p if look is None else look
+    p = concept.p
+    if look is not None:
+        own = indicator(concept.units, r.shape[1]) > 0
+        p = torch.where(own, torch.maximum(p, look), look)
     return edit(r, alpha, p.view(1, -1, 1, 1), max(s, 1.0))
 
 

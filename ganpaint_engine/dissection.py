@@ -8,14 +8,14 @@ units, rivals, p_c and variants all come from featuremaps and the segmenter's la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine.concepts import Concept
+from ganpaint_engine import appearance
+from ganpaint_engine.concepts import LEVELS, Concept
 from ganpaint_engine.encoder import GRID
 
 QUANTILES = (0.995, 0.99, 0.98, 0.96, 0.93, 0.9, 0.8, 0.7, 0.6)
@@ -24,18 +24,35 @@ QUANTILES = (0.995, 0.99, 0.98, 0.96, 0.93, 0.9, 0.8, 0.7, 0.6)
 OUTLIER = 8.0
 """A unit whose peak is this many times its 99th percentile is an outlier, and no concept's."""
 
+OWN = 0.4
+"""A concept's own units stand out at least so much of what its best one does: less than half, for
+the unit of a rare look agrees with fewer pictures."""
+
+MOST = max(level.units for level in LEVELS.values())
+"""How many units a concept's ranking holds at most."""
 
 FINE = 16
 """Side of the grid on which activations and label maps are compared."""
 
 
-def unit_iou(r: Tensor, present: Tensor) -> Tensor:
-    """Best IoU over QUANTILES of every unit with every concept. K×C values in [0, 1].
+class Agreement(NamedTuple):
+    """How well every unit agrees with every concept, K×C values each.
+
+    iou: best intersection over union over QUANTILES, in [0, 1]. threshold: the activation above
+    which the unit counts as on for that.
+    """
+
+    iou: Tensor
+    threshold: Tensor
+
+
+def agreement(r: Tensor, present: Tensor) -> Agreement:
+    """Compare every unit's thresholded activation with where each concept is.
 
     r: N×C×8×8. present: N×K×S×S in {0, 1}, where each concept is.
     """
-    flat = r.transpose(0, 1).flatten(1)
-    thresholds = torch.quantile(flat, torch.tensor(QUANTILES, device=r.device), dim=1)
+    # Below 0 a unit is off (LeakyReLU's slope), however it compares with itself elsewhere.
+    thresholds = _quantiles(r, QUANTILES).clamp(min=0)
     fine = F.interpolate(present.float(), size=(FINE, FINE), mode="nearest").flatten(2)
     shape = (len(QUANTILES), r.shape[1], present.shape[1])
     inter, active = torch.zeros(shape, device=r.device), torch.zeros(shape[:2], device=r.device)
@@ -45,30 +62,65 @@ def unit_iou(r: Tensor, present: Tensor) -> Tensor:
         inter += on @ where.T
         active += on.sum(2)
     union = active[..., None] + fine.sum((0, 2)) - inter
-    return (inter / union.clamp(min=1)).amax(0).T
+    best = (inter / union.clamp(min=1)).max(0)
+    rows = torch.arange(r.shape[1], device=r.device)
+    return Agreement(best.values.T, thresholds[best.indices, rows[:, None]].T)
+
+
+def _quantiles(r: Tensor, quantiles: Sequence[float]) -> Tensor:
+    """Quantiles of every unit's activations: Q×C. torch takes 16 million values at a time."""
+    q = torch.tensor(quantiles, device=r.device)
+    units = [one.flatten() for one in r.transpose(0, 1)]
+    return torch.stack([torch.quantile(one[:16_000_000], q) for one in units], dim=1)
 
 
 def outliers(r: Tensor) -> Tensor:
     """C bools: units with rare, huge activations (PixelNorm then hushes all others)."""
-    flat = r.transpose(0, 1).flatten(1)
-    return flat.amax(1) > OUTLIER * torch.quantile(flat, 0.99, dim=1).clamp(min=1e-3)
+    return r.amax((0, 2, 3)) > OUTLIER * _quantiles(r, (0.99,))[0].clamp(min=1e-3)
 
 
-def _cells(r: Tensor, present: Tensor, share: float) -> Tensor:
-    """The activations of the cells that a concept fills by ``share`` or more: M×C."""
-    filled = F.adaptive_avg_pool2d(present[:, None].float(), GRID)[:, 0] >= share
-    return r.permute(0, 2, 3, 1)[filled]
+def filled_cells(present: Tensor, share: float | None = None) -> Tensor:
+    """Which cells a concept fills: N×S×S in {0, 1} to N×8×8 bools.
+
+    ``share``: how much of a cell it must fill. Unless told, half; less for what never fills a cell,
+    such as windows: four fifths of what the fullest tenth of its cells hold.
+    """
+    filled = F.adaptive_avg_pool2d(present[:, None].float(), GRID)[:, 0]
+    if share is None:
+        some = filled[filled > 0]
+        share = min(0.5, 0.8 * float(torch.quantile(some[:1_000_000], 0.9))) if len(some) else 0.5
+    return filled >= share
 
 
-def _variants(cells: Tensor, count: int) -> Tensor:
-    """Centres of ``count`` clusters of M×C activations, the most common look first."""
-    count = min(count, len(cells))
-    data = cells.cpu().numpy().astype(np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
-    cv2.setRNGSeed(0)
-    _, labels, centres = cv2.kmeans(data, count, None, criteria, 3, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
-    order = np.argsort(-np.bincount(labels.ravel(), minlength=count), kind="stable")
-    return torch.from_numpy(centres[order]).to(cells)
+def levels(cells: Tensor, ranking: Tensor) -> Tensor:
+    """p_c at each of LEVELS: M×C activations to 3×C.
+
+    The level's units take its quantile of what they do where the concept is; all others, among them
+    its rivals, their mean.
+    """
+    rows = []
+    for level in LEVELS.values():
+        p, units = cells.mean(0), ranking[: level.units]
+        if level.quantile is not None:
+            p[units] = torch.quantile(cells[:, units], level.quantile, dim=0)
+        rows.append(p)
+    return torch.stack(rows)
+
+
+def _own_units(skill: Tensor, units: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Each concept's own units (at most ``units``), and its ranking (at most MOST). From K×C.
+
+    A unit belongs to the concept for which it stands out most, measured by that concept's best
+    unit; by IoU alone the large concepts would claim the units of the small ones.
+    """
+    owner = (skill / skill.amax(1, keepdim=True).clamp(min=1e-6)).argmax(0)
+    own, rankings = [], []
+    for k, row in enumerate(skill):
+        best = torch.where(owner == k, row, torch.zeros_like(row)).topk(min(MOST, len(row)))
+        rankings.append(best.indices[best.values > 0])
+        strong = best.values > OWN * best.values[0].clamp(min=1e-6)
+        own.append(best.indices[strong][:units])
+    return own, rankings
 
 
 def dissect(
@@ -79,36 +131,35 @@ def dissect(
     units: int = 8,
     variants: int = 6,
     shares: dict[str, float] | None = None,
+    measured: Agreement | None = None,
 ) -> tuple[dict[str, Concept], dict[str, float]]:
     """The concepts ``names`` and each one's mean IoU of its units.
 
     r: N×C×8×8. labels: N×S×S int, the segmenter's classes. classes: their names in order; all of
     them rank units, so that a concept's rivals are known. shares: how much of a cell a concept
-    must fill to count for p_c (0.5 unless told; windows never fill one).
+    must fill to count for p_c (see ``filled_cells``). measured: ``agreement`` of the classes that
+    ``labels`` holds, where that is known already.
     """
     present = {c: labels == k for k, c in enumerate(classes)}
     held = {c: where for c, where in present.items() if where.any()}
-    usable = ~outliers(r)
     maps = torch.stack(list(held.values()), dim=1)
-    agreed = unit_iou(r, maps) * usable
-    iou = dict(zip(held, agreed, strict=True))
+    measured = measured or agreement(r, maps)
+    agreed = measured.iou * ~outliers(r)
     # A unit that is always on has a concept's prevalence for its IoU: only what is above counts.
     chance = maps.float().mean((0, 2, 3))[:, None]
     skill = ((agreed - chance) / (1 - chance)).clamp(min=0)
-    # A unit belongs to the concept for which it stands out most, measured by that concept's best
-    # unit; by IoU alone the large concepts would claim the units of the small ones.
-    owner = (skill / skill.amax(1, keepdim=True).clamp(min=1e-6)).argmax(0)
-    own: dict[str, Tensor] = {}
-    for k, c in enumerate(held):
-        score = torch.where(owner == k, skill[k], torch.zeros_like(skill[k]))
-        best = score.topk(units)
-        own[c] = best.indices[best.values > 0.5 * best.values[0].clamp(min=1e-6)]
-    found, agreement = {}, {}
-    for name in (n for n in names if n in own):
-        cells = _cells(r, held[name], (shares or {}).get(name, 0.5))
-        if len(cells) < 2:
+    own, rankings = (dict(zip(held, found, strict=True)) for found in _own_units(skill, units))
+    found, iou = {}, {}
+    for k, name in enumerate(held):
+        where = filled_cells(held[name], (shares or {}).get(name))
+        if name not in names or not len(own[name]) or where.sum() < 2:
             continue
+        cells = r.permute(0, 2, 3, 1)[where]
         rivals = torch.cat([u for c, u in own.items() if c != name])
-        found[name] = Concept(name, own[name], rivals, cells.mean(0), _variants(cells, variants))
-        agreement[name] = float(iou[name][own[name]].mean())
-    return found, agreement
+        centres, _ = appearance.clusters(appearance.means(r, where)[0], variants)
+        found[name] = Concept(
+            name, own[name], rivals, cells.mean(0), centres,
+            ranking=rankings[name], levels=levels(cells, rankings[name]),
+        )  # fmt: skip
+        iou[name] = float(measured.iou[k][own[name]].mean())
+    return found, iou

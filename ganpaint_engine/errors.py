@@ -83,6 +83,36 @@ class UnsupportedOperation(GanpaintError):
     code = "unsupported_operation"
 
 
+class SegmenterMissing(GanpaintError):
+    """Dissection needs a segmenter, and neither the model nor the command names one."""
+
+    code = "segmenter_missing"
+
+
+class NothingFound(GanpaintError):
+    """Dissection found no concept that passes its measurement."""
+
+    code = "nothing_found"
+
+
+class ModelBusy(GanpaintError):
+    """Another command is changing this model."""
+
+    code = "model_busy"
+
+
+class ConceptTaken(GanpaintError):
+    """The model has a concept of that name already."""
+
+    code = "concept_taken"
+
+
+class StrokesUnusable(GanpaintError):
+    """Painted pictures without masks, too few of them, or with one that cannot be used."""
+
+    code = "strokes_unusable"
+
+
 class UnknownModel(GanpaintError):
     """No model of that name, and no model folder there."""
 

@@ -288,6 +288,28 @@ def _forget_abandoned(staging: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def save_tensors(path: Path, tensors: dict[str, Tensor], half: bool = True) -> None:
+    """Write one file of tensors: floats as fp16, or as they are; integers as int32.
+
+    Raises DiskFull.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    def stored(t: Tensor) -> Tensor:
+        t = t.detach().cpu()
+        if not t.is_floating_point():
+            t = t.to(torch.int32)
+        # A copy: safetensors refuses tensors that share memory.
+        return (t.half() if half and t.is_floating_point() else t).clone().contiguous()
+
+    try:
+        save_file({k: stored(v) for k, v in tensors.items()}, path)
+    except SafetensorError as error:
+        raise DiskFull(f"{path} cannot be written: {error}.") from error
+
+
 def save(
     folder: Path,
     card: dict[str, Any],
@@ -301,17 +323,6 @@ def save(
     encoder, concepts: none for a generator that is not prepared. half: the generator's weights as
     fp16; an imported one keeps the numbers it came with. Raises DiskFull.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    def stored(t: Tensor, half: bool) -> Tensor:
-        t = t.detach().cpu()
-        if not t.is_floating_point():
-            t = t.to(torch.int32)
-        # A copy: safetensors refuses tensors that share memory.
-        return (t.half() if half and t.is_floating_point() else t).clone().contiguous()
-
     folder.mkdir(parents=True, exist_ok=True)
     contents = {GENERATOR: generator}
     if encoder is not None:
@@ -319,11 +330,7 @@ def save(
     if concepts is not None:
         contents[CONCEPTS] = concept_tensors(concepts)
     for name, content in contents.items():
-        as_half = half or name != GENERATOR
-        try:
-            save_file({k: stored(v, as_half) for k, v in content.items()}, folder / name)
-        except SafetensorError as error:
-            raise DiskFull(f"{folder / name} cannot be written: {error}.") from error
+        save_tensors(folder / name, content, half or name != GENERATOR)
     card = {"format": FORMAT, **card, "files": {n: sha256(folder / n) for n in contents}}
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return read_card(folder)

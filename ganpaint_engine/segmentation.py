@@ -7,13 +7,17 @@ Both take N×3×R×R in [-1, 1] and return logits N×K×R×R over ``CLASSES``. T
 from __future__ import annotations
 
 import itertools
+import json
+import pickle
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganpaint_engine import paths
+from ganpaint_engine.errors import BadRequest, DamagedModel
 
 CLASSES = (
     "sky", "grass", "tree", "wall", "roof", "dome", "door", "window", "path", "hill", "bush",
@@ -33,6 +37,10 @@ def _enlarge(logits: Tensor, x: Tensor) -> Tensor:
     if logits.shape[-2:] == x.shape[-2:]:
         return logits
     return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+FILE = "segmenter.safetensors"
+"""A segmenter in a model package."""
 
 
 def _conv(c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -95,3 +103,57 @@ def load_judge(path: Path | None = None) -> DilatedSegmenter:
     state = load_file(path or paths.judge_file())
     judge.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return judge.eval()
+
+
+class Segmenter(NamedTuple):
+    """A loaded segmenter, in eval mode, and what it calls the classes of its logits."""
+
+    net: nn.Module
+    classes: tuple[str, ...]
+
+    @torch.no_grad()
+    def labels(self, x: Tensor, batch: int = 16) -> Tensor:
+        """The class of every pixel of N×3×R×R in [-1, 1]: N×R×R int64."""
+        return torch.cat([self.net(part).argmax(1) for part in x.split(batch)])
+
+
+def load(path: Path) -> Segmenter:
+    """A segmenter from a file: safetensors, or what ``training.train_segmenter`` writes.
+
+    The kind and the sizes are read off the tensors; the names of the classes are those of the
+    safetensors' metadata (``classes``, a JSON list), else CLASSES. Raises BadRequest (no such
+    file), DamagedModel.
+    """
+    if not path.is_file():
+        raise BadRequest(f"There is no segmenter {path}.")
+    try:
+        state, classes = _read(path)
+        kind = DilatedSegmenter if "body.0.0.weight" in state else UNetSegmenter
+        entry = state["enter.1.0.weight" if kind is DilatedSegmenter else "enter.0.weight"]
+        count = state["out.weight"].shape[0]
+        net = kind(entry.shape[0], count)
+        net.load_state_dict(state, strict=False)
+        names = tuple(classes or CLASSES[:count])
+        if len(names) != count or not state.keys() >= dict(net.named_parameters()).keys():
+            raise ValueError("its tensors are not those of a segmenter of that many classes")
+    except (OSError, KeyError, IndexError, AttributeError, RuntimeError, ValueError) as error:
+        raise DamagedModel(f"{path} is no segmenter: {error}.", file=path.name) from error
+    return Segmenter(net.eval().requires_grad_(False), names)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors of a file as float32 (integers kept), and the classes that it names."""
+    from safetensors import SafetensorError, safe_open
+
+    state: dict[str, Any]
+    classes: list[str] = []
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                state = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+                classes = json.loads((file.metadata() or {}).get("classes", "[]"))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)["state"]
+    except (SafetensorError, pickle.UnpicklingError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return {k: t.float() if t.is_floating_point() else t for k, t in state.items()}, classes
