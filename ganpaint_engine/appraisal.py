@@ -18,7 +18,7 @@ from ganpaint_engine import appearance, concepts
 from ganpaint_engine.appearance import Look
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import GRID
-from ganpaint_engine.generator import Generator
+from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.segmentation import Segmenter
 
 ENOUGH = 0.01
@@ -75,7 +75,7 @@ class Bench:
     """
 
     def __init__(
-        self, generator: Generator, judge: Segmenter, r: Tensor, labels: Tensor, most: int = 24
+        self, generator: SplitGenerator, judge: Segmenter, r: Tensor, labels: Tensor, most: int = 24
     ) -> None:
         self.generator, self.judge, self.r, self.labels = generator, judge, r, labels
         self.most = most

@@ -52,9 +52,7 @@ def dissect(
     ] = None,
     judge: Annotated[
         Path | None,
-        typer.Option(
-            help="Another segmenter, that measures the edits; the shipped one if not given."
-        ),
+        typer.Option(help="Another segmenter, that measures edits; the shipped one if not given."),
     ] = None,
     concept: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be repeated. All if not given.")
