@@ -159,7 +159,7 @@ class Trainer:
         """One step on real pictures ``x`` (N×3×R×R) with ``labels`` (N×R×R)."""
         with self._precision():
             done = (self._joint if self.recipe.joint else self._separate)(
-                x, edits_module.cell_shares(labels), rng, adversarial
+                x, labels, rng, adversarial
             )
         self.prior_optimizer.zero_grad()
         torch.stack(list(done.losses.values())).sum().backward()
@@ -177,20 +177,21 @@ class Trainer:
         distributed.average_gradients(self.workers, parameters)
         optimizer.step()
 
-    def _joint(self, x: Tensor, shares: Tensor, rng: torch.Generator, adversarial: bool) -> _Step:
+    def _joint(self, x: Tensor, labels: Tensor, rng: torch.Generator, adversarial: bool) -> _Step:
         """G and E together: reconstructions, edits, and the stem after E's featuremaps."""
         generator, encoder, half = self.nets.generator, self.nets.encoder, len(x) // 2
+        shares = edits_module.cell_shares(labels)
         r = encoder(x, edits_module.holes(x, half, rng)).float()
         self.statistics.update(r, shares)
         self.statistics.p = distributed.average(self.workers, self.statistics.p)
-        edits = edits_module.fakes(self.recipe.fakes, r[:half], shares[:half], self.statistics, rng)
+        edits = edits_module.fakes(self.recipe.fakes, r, x, labels, shares, self.statistics, rng)
         sampled = pixel_norm(generator.stem(self._z(half, rng)))
         wanted = torch.cat([r, edits.r]) if edits else r
         pictures = generator.linear_head(wanted).float()
         rebuilt, edited = pictures[: len(x)], pictures[len(x) :]
         losses = self._reconstruction(x, rebuilt)
         if edits:
-            losses |= self._edits(x[:half], edited, edits)
+            losses |= self._edits(edited, edits)
         losses["group"] = self.weights.group * edits_module.group_loss(r, shares)
         map_critic = self.nets.map_critic
         losses["stem"] = 0.3 * generator_loss(map_critic(r[half:].detach()), map_critic(sampled))
@@ -200,7 +201,7 @@ class Trainer:
         return _Step(losses, fake, r[half:].detach(), sampled)
 
     def _separate(
-        self, x: Tensor, shares: Tensor, rng: torch.Generator, adversarial: bool
+        self, x: Tensor, labels: Tensor, rng: torch.Generator, adversarial: bool
     ) -> _Step:
         """G from its samples alone; E learns to invert a G that its losses leave as it is."""
         generator, encoder = self.nets.generator, self.nets.encoder
@@ -216,7 +217,7 @@ class Trainer:
         losses["inverse"] = self.weights.group * F.mse_loss(r[len(x) :], r_z.detach())
         for parameter in frozen:
             parameter.requires_grad_(True)
-        self.statistics.update(r[: len(x)], shares)
+        self.statistics.update(r[: len(x)], edits_module.cell_shares(labels))
         half = len(x) // 2
         return _Step(losses, fake, r[:half].detach(), r_z[:half])
 
@@ -238,9 +239,9 @@ class Trainer:
             "perceptual": self.weights.perceptual * perceptual,
         }
 
-    def _edits(self, x: Tensor, edited: Tensor, edits: Edits) -> dict[str, Tensor]:
-        keep = edits_module.known(edits, self.recipe.resolution).to(x)
-        kept = ((edited - x).abs() * keep).sum() / (keep.sum() * 3).clamp(min=1)
+    def _edits(self, edited: Tensor, edits: Edits) -> dict[str, Tensor]:
+        distance = (edited - edits.target).abs() * edits.weight
+        kept = distance.sum() / (edits.weight.sum() * 3).clamp(min=1)
         losses = {
             "keep": self.weights.keep * kept,
             "beyond": self.weights.beyond * F.relu(edited.abs() - 1).mean(),
