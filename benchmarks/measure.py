@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import places
-from ganpaint_engine import adaptation, concepts, inversion
+from ganpaint_engine import adaptation, concepts, exemplars, inversion
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.measurement import share
 from ganpaint_engine.segmentation import CLASSES
@@ -48,9 +48,16 @@ def present(labels: np.ndarray, concept: str, resolution: int) -> Tensor:
 def raw_edit(prior: Prior, x: Tensor, stroke: Tensor, concept: str, adding: bool) -> Tensor:
     """G(r_e) without δ and without paste-back: the edit as the prior alone makes it."""
     r = prior.encoder(x)
-    u = stroke_on_grid(stroke)
-    edit = concepts.add if adding else concepts.remove
-    return prior.generator.head(edit(r, u, prior.concept(concept)))
+    return prior.generator.head(edited(prior, r, stroke, concept, adding))
+
+
+def edited(prior: Prior, r: Tensor, stroke: Tensor, concept: str, adding: bool) -> Tensor:
+    """r_e, for a stroke 1×1×R×R."""
+    u, what = stroke_on_grid(stroke), prior.concept(concept)
+    if not adding:
+        return concepts.remove(r, u, what)
+    cover = F.adaptive_avg_pool2d(stroke, GRID)
+    return exemplars.insert(r, u, cover, what, prior.exemplars)
 
 
 EditFunction = Callable[[Prior, Tensor, Tensor, str, bool], Tensor]
@@ -136,9 +143,7 @@ def fidelity(prior: Prior, pictures: Sequence[np.ndarray]) -> dict[str, float]:
 def preservation(prior: Prior, x: Tensor, stroke: Tensor, concept: str, adding: bool) -> float:
     """PSNR outside the grown stroke of G' after the edit, before paste-back, in dB."""
     inverted = prior.invert(x)
-    u = stroke_on_grid(stroke)
-    edit = concepts.add if adding else concepts.remove
-    r_e = edit(inverted.r, u, prior.concept(concept))
+    r_e = edited(prior, inverted.r, stroke, concept, adding)
     mask = adaptation.soften(stroke, prior.resolution // GRID)
     deltas = adaptation.mask_deltas(inverted.deltas, mask)
     deltas = adaptation.fit(prior.generator, r_e, x, deltas, mask, steps=40)

@@ -28,14 +28,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganpaint_engine.concepts import Concept
+    from ganpaint_engine.exemplars import Exemplars
     from ganpaint_engine.generator import SplitGenerator
 
 FORMAT = 1
 CARD = "model.json"
-GENERATOR, ENCODER, CONCEPTS = (
+GENERATOR, ENCODER, CONCEPTS, EXEMPLARS = (
     "generator.safetensors",
     "encoder.safetensors",
     "concepts.safetensors",
+    "exemplars.safetensors",
 )
 _TENSORS = ("units", "rivals", "p", "variants")
 _LATER_TENSORS = ("ranking", "levels")  # packages made before these have none
@@ -211,6 +213,20 @@ def load_concepts(info: ModelInfo) -> dict[str, Concept]:
         raise DamagedModel(f"Model {info.name} lacks the tensor {error}.", file=CONCEPTS) from error
 
 
+def load_exemplars(info: ModelInfo) -> Exemplars | None:
+    """The exemplars of a package, if it has any. Raises DamagedModel."""
+    from ganpaint_engine.exemplars import Exemplars
+
+    if EXEMPLARS not in info.card["files"]:
+        return None
+    tensors = load_tensors(info, EXEMPLARS)
+    try:
+        names = tuple(str(n) for n in info.card["exemplars"]["concepts"])
+        return Exemplars(tensors["r"], tensors["shares"], names)
+    except (KeyError, TypeError) as error:
+        raise DamagedModel(f"Model {info.name} lacks {error}.", file=EXEMPLARS) from error
+
+
 def concept_tensors(concepts: dict[str, Concept]) -> dict[str, Tensor]:
     """What CONCEPTS holds: each concept's tensors as ``NAME.KIND``."""
     return {
@@ -317,6 +333,7 @@ def save(
     encoder: dict[str, Tensor] | None,
     concepts: dict[str, Concept] | None,
     half: bool = True,
+    exemplars: Exemplars | None = None,
 ) -> ModelInfo:
     """Write a package: its weights, then the card with their hashes.
 
@@ -329,6 +346,9 @@ def save(
         contents[ENCODER] = encoder
     if concepts is not None:
         contents[CONCEPTS] = concept_tensors(concepts)
+    if exemplars is not None:
+        contents[EXEMPLARS] = {"r": exemplars.r, "shares": exemplars.shares}
+        card = {**card, "exemplars": {"count": len(exemplars.r), "concepts": [*exemplars.names]}}
     for name, content in contents.items():
         save_tensors(folder / name, content, half or name != GENERATOR)
     card = {"format": FORMAT, **card, "files": {n: sha256(folder / n) for n in contents}}

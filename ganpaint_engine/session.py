@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from ganpaint_engine import (
     adaptation,
+    exemplars,
     familiarity,
     inversion,
     model_package,
@@ -38,6 +39,7 @@ from ganpaint_engine.errors import (
     OutOfMemory,
     UnknownConcept,
 )
+from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.segmentation import load_judge
@@ -126,9 +128,11 @@ class Prior:
         encoder: Encoder | None,
         found: dict[str, Concept],
         device: torch.device,
+        library: Exemplars | None = None,
     ) -> None:
         self.info = info
         self.device = device
+        self.exemplars = library.to(device) if library is not None else None
         self.generator = generator
         self._encoder = encoder
         for net in (generator, *([encoder] if encoder is not None else [])):
@@ -461,7 +465,8 @@ class PhotoSession:
         mask = self._in_window(stroke, place)
         u = window.stroke_on_grid(mask)
         with torch.no_grad():
-            r_e = _edited(inverted.r, u, wish)
+            cover = F.adaptive_avg_pool2d(mask, GRID)
+            r_e = _edited(inverted.r, u, cover, wish, prior.exemplars)
             # A cell's edit reaches beyond the cell: within one cell the photo is not to be matched.
             mask_e = adaptation.soften(mask, grow=prior.resolution // GRID)
             deltas = adaptation.mask_deltas(inverted.deltas, mask_e)
@@ -505,12 +510,15 @@ class PhotoSession:
         ]
 
 
-def _edited(r: Tensor, u: Tensor, wish: Wish) -> Tensor:
-    """r_e of a wish, with the stroke on the grid U (1×1×8×8)."""
+def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars | None) -> Tensor:
+    """r_e of a wish, with the stroke on the grid U and its share of each cell (1×1×8×8)."""
     concept, s, look = wish.concept, wish.strength, wish.look
     match wish.operation:
-        case "add":
+        case "add" if wish.like:
             return concept_edits.add(r, u, concept, s, look)
+        case "add":
+            wanted = look if wish.variant else None
+            return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted)
         case "remove":
             return concept_edits.remove(r, u, concept, s)
         case _:
@@ -532,8 +540,8 @@ def load_model(name: str | Path = "churches", device: str = "auto") -> Prior:
         encoder = Encoder.from_state_dict(model_package.load_tensors(info, model_package.ENCODER))
     except (KeyError, IndexError, RuntimeError) as error:
         raise DamagedModel(f"The weights of model {info.name} do not fit: {error}.") from error
-    found = model_package.load_concepts(info)
-    return Prior(info, generator, encoder, found, _device(device))
+    found, library = model_package.load_concepts(info), model_package.load_exemplars(info)
+    return Prior(info, generator, encoder, found, _device(device), library)
 
 
 def _device(name: str) -> torch.device:

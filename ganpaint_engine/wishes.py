@@ -24,7 +24,7 @@ class Wish:
 
     concept: with the units and p_c of a named strength, where one was given. strength: s as a
     number. asked_strength: as the person gave it, for the report. look: p_c of the wished look, C
-    values; none where the concept's mean is wished, or a look like a region's.
+    values; none where the concept's mean is wished. like: whether the look is a region's.
     """
 
     operation: str
@@ -35,6 +35,7 @@ class Wish:
     quality: str
     variant: str | None
     look: Tensor | None
+    like: bool = False
 
     @property
     def name(self) -> str:
@@ -82,7 +83,7 @@ def check(
         if variant is None and seed == 0:
             look = None
     asked_strength = strength if isinstance(strength, str) else s
-    return Wish(operation, concept, s, asked_strength, int(seed), quality, variant, look)
+    return Wish(operation, concept, s, asked_strength, int(seed), quality, variant, look, like)
 
 
 def _number(strength: float | str) -> float:

@@ -67,18 +67,42 @@ def test_a_segmenter_learns(packed: Path) -> None:
     assert iou[CLASSES.index("sky")] > 0.5
 
 
-def test_training_edits_ask_for_what_can_be_done(packed: Path) -> None:
+def made_edits(packed: Path, count: int = 32) -> tuple[edits.Edits, torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(0)
-    _, labels = data.Scenes.load(packed, 64, False).batch(16, rng)
+    x, labels = data.Scenes.load(packed, 64, False).batch(count, rng)
     shares = edits.cell_shares(labels)
-    assert torch.allclose(shares.sum(1), torch.ones(16, 8, 8))
+    assert torch.allclose(shares.sum(1), torch.ones(count, 8, 8))
     statistics = edits.Statistics(torch.zeros(edits.K, 100))
-    made = edits.make(torch.randn(16, 100, 8, 8), shares, statistics, rng)
-    assert made.stroke.shape == (16, 1, 8, 8)
+    r = torch.randn(count, 100, 8, 8)
+    return edits.make(r, x, labels, shares, statistics, rng), x, labels
+
+
+def test_training_edits_ask_for_what_can_be_done(packed: Path) -> None:
+    made, x, labels = made_edits(packed)
+    assert made.r.shape == (16, 100, 8, 8)
+    assert made.target.shape == (16, 3, 64, 64)
+    assert made.weight.shape == (16, 1, 64, 64)
     assert made.stroke.flatten(1).amax(1).min() == 1
+    assert {True, False} == set(made.adding)
+    shares = edits.cell_shares(labels)
     for n, (name, adding) in enumerate(zip(made.names, made.adding, strict=True)):
-        if not adding:
+        if adding:
+            assert made.fill[n] > 0.05
+        else:
             assert shares[n, CLASSES.index(name)].max() > 0.3
+            assert torch.equal(made.target[n], x[n])
+
+
+def test_a_transplant_should_look_like_its_donor_and_leave_the_rest(packed: Path) -> None:
+    made, x, _ = made_edits(packed)
+    moved = 0
+    for n, adding in enumerate(made.adding):
+        changed = (made.target[n] != x[n]).any(0)
+        under = made.stroke[n].repeat_interleave(8, 1).repeat_interleave(8, 2)[0] > 0
+        assert not changed[~under].any()
+        assert (made.weight[n, 0][changed] > 1).all()
+        moved += int(adding and changed.any())
+    assert moved > 3
 
 
 def arguments(packed: Path, out: Path, *more: str) -> argparse.Namespace:

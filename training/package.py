@@ -20,13 +20,14 @@ from torch import Tensor
 
 from benchmarks import kid, measure
 from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
-from ganpaint_engine import dissection, familiarity, model_package
+from ganpaint_engine import dissection, exemplars, familiarity, model_package
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
 from ganpaint_engine.session import Prior
 from training import gates, networks
 from training.data import Scenes
+from training.edits import cell_shares
 from training.train import CHECKPOINT, load_segmenter, read_checkpoint
 from training.train_segmenter import class_iou
 
@@ -68,6 +69,11 @@ def featuremaps(
         maps.append(encoder(x))
         labels.append(segmenter(shrink(x)).argmax(1))
     return torch.cat(maps), torch.cat(labels)
+
+
+def indices(names: tuple[str, ...]) -> list[int]:
+    """The classes' numbers."""
+    return [CLASSES.index(n) for n in names]
 
 
 def left_out(effects: list[measure.Effect]) -> list[str]:
@@ -161,9 +167,15 @@ def build(args: argparse.Namespace) -> int:
         "channels": generator.channels,
         "concepts": [{"name": n} for n in concepts],
     }  # fmt: skip
+    library = exemplars.choose(
+        r,
+        cell_shares(known.labels[: len(r)].long())[:, indices(CONCEPTS)],
+        CONCEPTS,
+        args.exemplars,
+    )
     weights = generator.state_dict(), encoder.state_dict()
     info = model_package.ModelInfo(args.out, {**draft, "files": {}})
-    prior = Prior(info, generator, encoder, concepts, torch.device("cpu"))
+    prior = Prior(info, generator, encoder, concepts, torch.device("cpu"), library)
     pictures = list(held.pictures.permute(0, 2, 3, 1).numpy())
     effects = measure.effects(prior, judge, pictures, list(held.labels.numpy()))
     finished = measure.effects(
@@ -187,7 +199,7 @@ def build(args: argparse.Namespace) -> int:
     draft["measured"] = measured(prior, judge, held, effects)
     x = held.pictures.to(prior.device).float() / 127.5 - 1
     draft["familiar"] = {"entropy": familiarity.limit(load_judge(), list(x.split(1)))}
-    info = model_package.save(args.out, draft, *weights, concepts)
+    info = model_package.save(args.out, draft, *weights, concepts, exemplars=library)
     print(f"{info.path}: {', '.join(info.concepts)}; {draft['measured']}")
     return 0
 
@@ -214,7 +226,8 @@ def main() -> None:
     parser.add_argument("--name", default="churches")
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--device-name", default="CPU, 2 cores")
-    parser.add_argument("--featuremaps", type=int, default=800)
+    parser.add_argument("--featuremaps", type=int, default=1600, help="pictures to dissect on")
+    parser.add_argument("--exemplars", type=int, default=320, help="kept in the package")
     parser.add_argument("--finished", type=int, default=6, help="finished edits of each kind")
     parser.add_argument("--notes", default="", help="for the card: how it was trained")
     parser.add_argument("--out", type=Path, required=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ganpaint_engine import concepts
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.generator import Generator
+from training import edits
 from training.data import Scenes
 from training.edits import Statistics, cell_shares
 
@@ -39,21 +40,17 @@ def write_sheet(
     path: Path,
     rows: int = 8,
 ) -> None:
-    """Columns: picture, reconstruction, tree, dome, door added, tree removed, sample."""
+    """Columns: picture, reconstruction, what an edit should give and gives, trees gone, sample."""
     device = statistics.p.device
-    pick = [(3 + i) % len(held) for i in range(rows)]
+    pick = [(3 + i) % len(held) for i in range(2 * rows)]  # the second half are donors
     x = (held.pictures[pick].float() / 127.5 - 1).to(device)
-    shares = cell_shares(held.labels[pick].long()).to(device)
+    labels = held.labels[pick].long().to(device)
+    shares = cell_shares(labels)
     r = encoder(x)
-    columns = [x, generator.head(r)]
-    for name, (x0, y0, x1, y1) in (
-        ("tree", (5, 3, 8, 7)),
-        ("dome", (2, 0, 5, 3)),
-        ("door", (3, 5, 5, 7)),
-    ):
-        stroke = torch.zeros(rows, 1, 8, 8, device=device)
-        stroke[:, :, y0:y1, x0:x1] = 1
-        columns.append(generator.head(concepts.add(r, stroke, statistics.concept(name))))
+    rng = torch.Generator().manual_seed(0)
+    made = edits.make(r, x, labels, shares, statistics, rng)
+    x, r, shares = x[:rows], r[:rows], shares[:rows]
+    columns = [x, generator.head(r), made.target, generator.head(made.r)]
     trees = (shares[:, 2:3] > 0.05).float()
     columns.append(generator.head(concepts.remove(r, trees, statistics.concept("tree"))))
     columns.append(generator(torch.randn(rows, generator.channels[0], device=device)))

@@ -1,0 +1,163 @@
+"""Exemplars: how concepts look in pictures the model knows, cell by cell.
+
+One p_c for all cells draws the same thing in each of them: a tree without crown and trunk. So p_c
+is a map here, taken from the featuremap of a picture that has the concept in the stroke's shape and
+in surroundings like the photo's:
+
+    r_e = (1 - α) ⊙ r + α ⊙ p_c(y, x),    α = U where the exemplar or the stroke holds the concept
+
+All units are set, as the exemplar's go together. Which exemplar is asked for by ``seed``: 0 is the
+one that fits best, 1 the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine import concepts
+from ganpaint_engine.concepts import Concept
+from ganpaint_engine.encoder import GRID
+
+LOOKED_AT = 64
+"""Placements with the best shape whose surroundings are compared."""
+OFFERED = 12
+"""Seeds go round among so many exemplars."""
+HOLDS = 0.1
+"""Share of a cell above which an exemplar's cell belongs to the concept."""
+AROUND, LOOK, MOVED = 0.1, 0.3, 0.004
+"""Weights of the surroundings' and of the look's difference, and of a cell's move up or down,
+against the squared difference of shares."""
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Featuremaps of pictures, and where each concept is in them.
+
+    r: N×C×8×8. shares: N×K×8×8, the concepts' share of each cell in [0, 1]. names: of the K.
+    """
+
+    r: Tensor
+    shares: Tensor
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Exemplars:
+        """A copy on ``device``."""
+        return Exemplars(self.r.to(device), self.shares.to(device), self.names)
+
+    @torch.no_grad()
+    def find(
+        self, r: Tensor, cover: Tensor, concept: Concept, seed: int = 0, look: Tensor | None = None
+    ) -> tuple[Tensor, Tensor] | None:
+        """p_c as a map 1×C×8×8 and the cells it is meant for, 1×1×8×8; None if nothing fits.
+
+        r: 1×C×8×8, the photo's. cover: 1×1×8×8, the stroke's share of each cell. look: a p_c (C
+        values) that the exemplar should be near.
+        """
+        if concept.name not in self.names:
+            return None
+        share = self.shares[:, self.names.index(concept.name)]
+        ys, xs = torch.nonzero(cover[0, 0] > 0, as_tuple=True)
+        shifts = _shifts(ys, xs)
+        wanted = cover[0, 0, ys, xs]
+        shape = torch.stack(
+            [_difference(share[:, ys + dy, xs + dx], wanted) + MOVED * abs(dy) for dy, dx in shifts]
+        )
+        if look is not None:
+            shape = shape + LOOK * self._unlike(share, look)
+        costs, order = shape.flatten().topk(min(LOOKED_AT, shape.numel()), largest=False)
+        ranked: list[tuple[float, int, tuple[int, int]]] = []
+        for cost, place in zip(costs.tolist(), order.tolist(), strict=True):
+            shift, n = shifts[place // len(share)], place % len(share)
+            ranked.append((cost + AROUND * self._strange(r, cover, n, shift), n, shift))
+        best: dict[int, tuple[int, int]] = {}
+        for _, n, shift in sorted(ranked):
+            best.setdefault(n, shift)
+        chosen = list(best.items())[:OFFERED]
+        n, (dy, dx) = chosen[seed % len(chosen)]
+        there = share[n, ys + dy, xs + dx]
+        if there.mean() < 0.4 * wanted.mean():
+            return None
+        p = (concept.p if look is None else look).view(1, -1, 1, 1).repeat(1, 1, GRID, GRID)
+        held = there >= HOLDS
+        p[0][:, ys[held], xs[held]] = self.r[n][:, (ys + dy)[held], (xs + dx)[held]]
+        meant = torch.zeros_like(cover)
+        meant[0, 0, ys, xs] = (held | (wanted >= 0.5)).float()
+        return p, meant
+
+    def _unlike(self, share: Tensor, look: Tensor) -> Tensor:
+        """How far each exemplar's concept is from a look: N values."""
+        weight = share[:, None]
+        mean = (self.r * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
+        return (mean - look).square().mean(1)
+
+    def _strange(self, r: Tensor, cover: Tensor, n: int, shift: tuple[int, int]) -> float:
+        """How the cells around the stroke differ from those around its place in exemplar n."""
+        on = (cover > 0).float()
+        ys, xs = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0] > 0, as_tuple=True)
+        y, x = ys + shift[0], xs + shift[1]
+        inside = (y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)
+        if not inside.any():
+            return 1.0
+        here = r[0][:, ys[inside], xs[inside]]
+        return float((here - self.r[n][:, y[inside], x[inside]]).square().mean())
+
+
+def _shifts(ys: Tensor, xs: Tensor) -> list[tuple[int, int]]:
+    """All moves (dy, dx) that keep the cells in the grid."""
+    rows = range(-int(ys.min()), GRID - int(ys.max()))
+    columns = range(-int(xs.min()), GRID - int(xs.max()))
+    return [(dy, dx) for dy in rows for dx in columns]
+
+
+def _difference(there: Tensor, wanted: Tensor) -> Tensor:
+    """Of shares N×M from wanted M: squared, what is missing counting twice. N values."""
+    gap = wanted - there
+    return (gap.square() * torch.where(gap > 0, 2.0, 1.0)).mean(1)
+
+
+@torch.no_grad()
+def insert(
+    r: Tensor,
+    stroke: Tensor,
+    cover: Tensor,
+    concept: Concept,
+    library: Exemplars | None,
+    s: float = 1.0,
+    seed: int = 0,
+    look: Tensor | None = None,
+) -> Tensor:
+    """r_e with ``concept`` put under a stroke: after an exemplar, or as its p_c where none fits.
+
+    stroke: U, 1×1×8×8. cover: the stroke's share of each cell. s: up to 1 the weight of the edit;
+    beyond it drives the concept's own units harder.
+    """
+    found = library.find(r, cover, concept, seed, look) if library is not None else None
+    if found is None:
+        return concepts.add(r, stroke, concept, s, look)
+    p, meant = found
+    own = concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
+    driven = p * (1 + (max(s, 1.0) - 1) * own)
+    return concepts.edit(r, stroke * meant * min(s, 1.0), driven)
+
+
+def choose(r: Tensor, shares: Tensor, names: tuple[str, ...], count: int) -> Exemplars:
+    """A library of about ``count`` of the pictures, in which every concept is seen in all sizes.
+
+    r: N×C×8×8. shares: N×K×8×8.
+    """
+    picked: dict[int, None] = {}
+    for k in range(len(names)):
+        own = shares[:, k]
+        clear = own.flatten(1).amax(1)
+        candidates = torch.nonzero(clear > 0.6 * clear.max().clamp(min=1e-6)).flatten()
+        by_size = candidates[own[candidates].mean((1, 2)).argsort(stable=True)]
+        share = max(1, count // len(names))
+        step = max(1.0, len(by_size) / share)
+        for i in range(min(share, len(by_size))):
+            picked[int(by_size[int(i * step)])] = None
+    rows = torch.tensor(sorted(picked), dtype=torch.long)
+    return Exemplars(r[rows], shares[rows], names)
