@@ -245,10 +245,14 @@ def serve(
             help="Encrypt, and let in only the clients with allowed keys; see ganpaint keys.",
         ),
     ] = False,
+    stub: Annotated[
+        bool, typer.Option("--stub", help="No model: made-up results, for work on plug-ins.")
+    ] = False,
 ) -> None:
     """Run the engine that the plug-ins talk to. They start it themselves when they need it."""
     from ganpaint_engine.service import lifecycle
 
+    device = "stub" if stub else device
     raise typer.Exit(
         lifecycle.serve(
             detached=detached, idle_minutes=idle_minutes, device=device, bind=bind, curve=curve

@@ -240,6 +240,8 @@ class Client:
 
     def close(self) -> None:
         """Leave. The engine cancels what this client still had running."""
+        if self._socket.closed:
+            return
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()

@@ -12,11 +12,11 @@ from typing import Any
 
 from ganpaint_engine.errors import BadRequest, UnknownJob
 from ganpaint_engine.service import protocol_messages as limits
-from ganpaint_engine.service.jobs import PREVIEW, Bounds, Job, JobQueue, failed
+from ganpaint_engine.service.jobs import PREVIEW, Bounds, Frames, Job, JobQueue, failed
 from ganpaint_engine.service.results import KeptResults
 from ganpaint_engine.service.stats import Counters
 
-Send = Callable[[bytes, dict[str, Any], list[bytes]], None]
+Send = Callable[[bytes, dict[str, Any], Frames], None]
 
 _CANCELLED = {"type": "CANCELLED"}
 
@@ -126,7 +126,7 @@ class Desk:
         while (job := self.queue.start_next()) is not None:
             self._begin(job)
 
-    def take_report(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+    def take_report(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         """News of a job from the worker."""
         if header["type"] == "PROGRESS":
             if not job.over:
@@ -141,7 +141,7 @@ class Desk:
         if self.queue.remove(job) or job in self.queue.active[:-1]:
             self._end(job, job.ending, [])
 
-    def _end(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+    def _end(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         """The job is over: tell, count, keep. Only once: a paused job may end before it knows."""
         if job.over:
             return
@@ -151,12 +151,12 @@ class Desk:
             self.results.put(job.key, {**header, "job_id": job.job_id}, frames)
         self._tell(job, header, frames)
 
-    def _tell(self, job: Job, header: dict[str, Any], frames: list[bytes] | None = None) -> None:
+    def _tell(self, job: Job, header: dict[str, Any], frames: Frames = ()) -> None:
         """Send a message about a job, and remember it for the ticks."""
         job.news = {**header, "job_id": job.job_id}
         job.told = time.monotonic()
         if job.peer is not None:
-            self._send(job.peer, job.news, frames or [])
+            self._send(job.peer, job.news, frames)
 
     def remind(self, silence: float) -> None:
         """Tell how jobs stand of which nothing was heard for ``silence`` seconds.

@@ -112,6 +112,10 @@ class Edits:
 
 
 def edit_work(device: str) -> Work:
-    """What `ganpaint serve` does, computing on ``device`` ("auto", "cpu", "cuda", …)."""
+    """What `ganpaint serve` does, computing on ``device`` ("auto", "cpu", "cuda", …; "stub")."""
+    if device == "stub":
+        from ganpaint_engine.service.stub import stub_work
+
+        return stub_work()
     edits = Edits(device)
     return Work({"edit": edits.edit}, edits.about, edits.warm_up, edits.photos.figures)

@@ -18,6 +18,10 @@ from ganpaint_engine.errors import BadRequest, GanpaintError, QueueFull
 PREVIEW, FINAL = 0, 1  # priorities: the smaller one first
 
 
+Frames = Sequence[bytes | memoryview]
+"""Pictures as raw samples; a memoryview has items of one byte."""
+
+
 @dataclass(eq=False)
 class Job:
     """One SUBMIT.
@@ -82,12 +86,12 @@ class Result:
     """A finished job: the keys of RESULT beside job_id, and its frames."""
 
     fields: dict[str, Any]
-    frames: list[bytes]
+    frames: Frames
 
 
 Progress = Callable[[float, str], None]  # (fraction 0..1, stage); raises to stop the job
 Handler = Callable[[Job, Progress], Result]
-Report = Callable[[Job, dict[str, Any], list[bytes]], None]
+Report = Callable[[Job, dict[str, Any], Frames], None]
 
 
 @dataclass(frozen=True)

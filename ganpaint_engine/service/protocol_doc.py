@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pprint
 from collections.abc import Iterable, Iterator
 
 from ganpaint_engine import errors
 from ganpaint_engine.service import lifecycle, protocol
 from ganpaint_engine.service import protocol_messages as messages
 from ganpaint_engine.service.protocol import Field, Message
+from ganpaint_engine.service.protocol_example import NONCE, TOKEN, exchange
 
 
 def _table(*rows: tuple[object, ...]) -> str:
@@ -141,7 +143,41 @@ def render() -> str:
     parts.append("\n## Codes\n\n| code | meaning |\n|---|---|\n")
     for code, error in sorted(errors.BY_CODE.items()):
         parts.append(f"| `{code}` | {(error.__doc__ or '').strip()} |\n")
+    parts += _example()
     return "".join(parts)
+
+
+def _example() -> Iterator[str]:
+    yield _EXAMPLE
+    for piece in exchange():
+        arrow = "client → engine" if piece.who == "client" else "engine → client"
+        yield f"\n**{arrow}: {piece.what}**, {len(piece.data)} bytes\n"
+        if piece.header is not None:
+            yield f"\n```\n{pprint.pformat(piece.header, width=98, sort_dicts=False)}\n```\n"
+        yield f"\n```\n{_dump(piece.data)}```\n"
+
+
+def _dump(data: bytes) -> str:
+    """Offset, 16 bytes in hexadecimal, and what of them is ASCII."""
+    lines = []
+    for at in range(0, len(data), 16):
+        row = data[at : at + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        lines.append(f"{at:04x}  {row.hex(' '):47}  {text}\n")
+    return "".join(lines)
+
+
+_EXAMPLE = f"""
+## An example, byte for byte
+
+Recorded from a real exchange while this document was printed. The engine's ZMTP greeting and
+commands are libzmq's, and may differ in another version of it. A client makes its nonce at random.
+
+| | |
+|---|---|
+| token | `{TOKEN}` |
+| nonce | `{NONCE.hex()}` |
+"""
 
 
 def _section(title: str, messages: Iterable[Message]) -> Iterator[str]:

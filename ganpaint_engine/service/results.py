@@ -7,6 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from ganpaint_engine.service.jobs import Frames
+
 Key = tuple[bytes, str]  # owner and job_id
 
 
@@ -15,7 +17,7 @@ class Kept:
     """A job's last message."""
 
     header: dict[str, Any]
-    frames: list[bytes]
+    frames: Frames
     since: float  # time.monotonic()
 
     @property
@@ -43,7 +45,7 @@ class KeptResults:
         """Bytes of all of them."""
         return sum(kept.size for kept in self._kept.values())
 
-    def put(self, key: Key, header: dict[str, Any], frames: list[bytes]) -> None:
+    def put(self, key: Key, header: dict[str, Any], frames: Frames) -> None:
         self._kept[key] = Kept(header, frames, time.monotonic())
         while len(self._kept) > self._most or self.size > self._most_bytes:
             self._kept.popitem(last=False)

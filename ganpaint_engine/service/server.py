@@ -29,7 +29,7 @@ from ganpaint_engine.errors import (
 )
 from ganpaint_engine.service import protocol, security, stats
 from ganpaint_engine.service.desk import Desk
-from ganpaint_engine.service.jobs import Handler, Job, failed
+from ganpaint_engine.service.jobs import Frames, Handler, Job, failed
 from ganpaint_engine.service.limits import MessageRate
 from ganpaint_engine.service.worker import Worker
 
@@ -89,7 +89,7 @@ class Server:
         self._token = token
         self._version = version
         self._idle_seconds = idle_seconds
-        self._reports: queue.SimpleQueue[tuple[Job, dict[str, Any], list[bytes]]]
+        self._reports: queue.SimpleQueue[tuple[Job, dict[str, Any], Frames]]
         self._reports = queue.SimpleQueue()
         self._peers: OrderedDict[bytes, Peer] = OrderedDict()
         self._started = self._active = time.monotonic()
@@ -173,7 +173,7 @@ class Server:
         with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: nobody is to wake
             self._waker.send(b"\0")
 
-    def _report(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+    def _report(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         """Called by the worker."""
         self._reports.put((job, header, frames))
         self._wake()
@@ -191,7 +191,7 @@ class Server:
 
     # -- sending -----------------------------------------------------------------------------
 
-    def _send(self, peer: bytes, header: Mapping[str, Any], frames: list[bytes]) -> None:
+    def _send(self, peer: bytes, header: Mapping[str, Any], frames: Frames) -> None:
         try:
             router = self._routers[peer[0]]
             router.send_multipart([peer[1:], protocol.pack(header), *frames], zmq.NOBLOCK)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganpaint_engine.errors import GanpaintError, InternalError, OutOfMemory
-from ganpaint_engine.service.jobs import FINAL, Handler, Job, Progress, Report, failed
+from ganpaint_engine.service.jobs import FINAL, Frames, Handler, Job, Progress, Report, failed
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,11 @@ class Worker(threading.Thread):
                 again = self._postponed.pop()
                 self._finish(again, *self._work(again))
 
-    def _finish(self, job: Job, header: dict[str, Any], frames: list[bytes]) -> None:
+    def _finish(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         job.frames = []  # they may be half a gigabyte
         self._report(job, header, frames)
 
-    def _work(self, job: Job) -> tuple[dict[str, Any], list[bytes]]:
+    def _work(self, job: Job) -> tuple[dict[str, Any], Frames]:
         """The last message about the job, whatever happens."""
         started = time.monotonic()
         try:
