@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganpaint_engine import paths
+from ganpaint_engine import model_card, paths
 from ganpaint_engine.errors import BadRequest, DamagedModel, DiskFull, ModelExists, UnknownModel
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ GENERATOR, ENCODER, CONCEPTS, EXEMPLARS = (
 )
 _TENSORS = ("units", "rivals", "p", "variants")
 _LATER_TENSORS = ("ranking", "levels")  # packages made before these have none
-_REQUIRED = ("format", "name", "version", "terms", "resolution", "concepts", "files")
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,9 @@ class ModelInfo:
 def read_card(folder: Path) -> ModelInfo:
     """The package in ``folder``. Raises DamagedModel if its card cannot be understood."""
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = model_card.read(folder / CARD)
     except (OSError, ValueError) as error:
         raise DamagedModel(f"The model card {folder / CARD} cannot be read: {error}.") from error
-    missing = [k for k in _REQUIRED if not isinstance(card, dict) or k not in card]
-    if missing:
-        raise DamagedModel(f"The model card {folder / CARD} lacks {', '.join(missing)}.")
     if card["format"] != FORMAT:
         raise DamagedModel(
             f"{folder} is a model package of format {card['format']}; this engine reads {FORMAT}."
@@ -169,11 +165,20 @@ def sha256(path: Path) -> str:
 
 def verify(info: ModelInfo) -> None:
     """Compare every file with its hash. Raises DamagedModel naming the first that differs."""
-    for name, digest in info.card["files"].items():
+    files: dict[str, str] = info.card["files"]
+    needed = (GENERATOR, ENCODER, CONCEPTS) if info.prepared else (GENERATOR,)
+    for name in needed:
+        if name not in files:
+            raise DamagedModel(f"The card of model {info.name} has no hash of {name}.", file=name)
+    for name, digest in files.items():
         path = info.path / Path(name).name
-        if not path.is_file():
+        try:
+            found = sha256(path) if path.is_file() else None
+        except (OSError, ValueError) as error:  # a name that no file can have, for one
+            raise DamagedModel(f"{path} cannot be read: {error}.", file=name) from error
+        if found is None:
             raise DamagedModel(f"The model {info.name} lacks its file {name}.", file=name)
-        if sha256(path) != digest:
+        if found != digest:
             raise DamagedModel(
                 f"The file {name} of model {info.name} is damaged or only half downloaded "
                 "(its hash differs from the card's). Install the model again.",

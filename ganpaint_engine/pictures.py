@@ -6,13 +6,25 @@ import io
 import math
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
-from ganpaint_engine.errors import BadRequest, CorruptImage, PhotoTooLarge
-from ganpaint_engine.sizes import MAX_PIXELS, check_size
+from ganpaint_engine.errors import (
+    BadRequest,
+    CorruptImage,
+    GanpaintError,
+    OutOfMemory,
+    PhotoTooLarge,
+)
+from ganpaint_engine.sizes import MAX_PIXELS, check_pixels, check_size
+
+_FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD"),
+    *("SGI", "TGA", "TIFF", "WEBP"),
+)
 
 
 def read_photo(path: Path) -> Image.Image:
@@ -20,7 +32,7 @@ def read_photo(path: Path) -> Image.Image:
 
     Raises CorruptImage (not a picture, or cut short), PhotoTooSmall, PhotoTooLarge.
     """
-    image = _to_srgb(_to_eight_bits(ImageOps.exif_transpose(_read(path, check_size))))
+    image = _read(path, check_size)
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
 
@@ -37,9 +49,9 @@ def flat(image: Image.Image) -> Image.Image:
 def read_mask(path: Path) -> Image.Image:
     """A mask file as "L": white is the stroke. A picture with alpha but no colour counts by alpha.
 
-    Raises CorruptImage.
+    Raises CorruptImage, PhotoTooLarge.
     """
-    image = ImageOps.exif_transpose(_read(path, lambda width, height: None))
+    image = _read(path, check_pixels, colours=False)
     if image.mode in ("RGBA", "LA"):
         alpha = image.getchannel("A")
         if image.convert("L").getextrema()[0] == image.convert("L").getextrema()[1]:
@@ -48,23 +60,39 @@ def read_mask(path: Path) -> Image.Image:
     return image.convert("L")
 
 
-def _read(path: Path, check: Callable[[int, int], None]) -> Image.Image:
+def _read(path: Path, check: Callable[[int, int], None], *, colours: bool = True) -> Image.Image:
+    """The picture, upright, with ``colours`` as sRGB of 8 bits; its size is checked undecoded.
+
+    Decoders of damaged files raise what they like: all of it means that the file is damaged.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels on; our own limit is checked before decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=_formats()) as image:
                 check(*image.size)
                 image.load()
-                return image
+            upright = ImageOps.exif_transpose(image)
+            return _to_srgb(_to_eight_bits(upright)) if colours else upright
+    except GanpaintError:
+        raise
     except Image.DecompressionBombError as error:
         raise PhotoTooLarge(
             f"{path} is larger than {MAX_PIXELS // 1_000_000} megapixels."
         ) from error
     except FileNotFoundError as error:
         raise BadRequest(f"There is no file {path}.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except MemoryError as error:
+        raise OutOfMemory(f"There was not enough memory to open {path}.") from error
+    except Exception as error:
         raise CorruptImage(f"{path} cannot be read as a picture: {error}.") from error
+
+
+@cache
+def _formats() -> list[str]:
+    """The formats that are read: pictures alone, not those that start another program (EPS)."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

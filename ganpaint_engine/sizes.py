@@ -14,8 +14,13 @@ def check_size(width: int, height: int) -> None:
         raise PhotoTooSmall(
             f"The photo is {width}x{height} px; the engine needs at least {MIN_SIDE_PX} px a side."
         )
+    check_pixels(width, height)
+
+
+def check_pixels(width: int, height: int) -> None:
+    """Raises PhotoTooLarge over 100 megapixels: asked of masks too, before they are decoded."""
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
-            f"The photo has {width * height / 1e6:.0f} megapixels; the limit is "
+            f"The picture has {width * height / 1e6:.0f} megapixels; the limit is "
             f"{MAX_PIXELS // 1_000_000}. Crop or scale it first."
         )

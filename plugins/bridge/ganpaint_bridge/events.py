@@ -57,7 +57,10 @@ def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:
         return Event("progress", job_id, fraction, str(header["stage"]), header)
     if kind == "RESULT":
         patch = header["patch"]
-        _, _ = (int(value) for value in header["offset"])
+        x, y = header["offset"]
+        # Floats and strings, too, have products: some infinite, some of many gigabytes.
+        if not all(isinstance(n, int) for n in (x, y, patch["width"], patch["height"])):
+            raise TypeError("offset and size are not whole numbers")
         if len(frames) != 1 or len(frames[0]) != patch["width"] * patch["height"] * 4:
             raise ValueError("the patch is not of the announced size")
         return Event("result", job_id, 1.0, "", header, frames)
