@@ -103,6 +103,18 @@ def read_rankings(info: ModelInfo) -> dict[str, list[dict[str, Any]]]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all. Raises BadRequest."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be written: {error}.") from error
+    return path
+
+
 def _json(values: Mapping[str, Any]) -> bytes:
     """JSON with one line for each entry."""
     lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in values.items()]
@@ -122,8 +134,9 @@ def _fill(
     for name, content in files.items():
         (folder / name).write_bytes(content)
     named = {v["thumbnail"] for e in entries for v in e.get("variants", ()) if "thumbnail" in v}
-    kept = [n for n in info.card["files"] if not n.startswith("look-") or n in named]
-    for name in set(info.card["files"]) - set(kept):
+    known = [Path(n).name for n in info.card["files"]]  # never a file elsewhere
+    kept = [n for n in known if not n.startswith("look-") or n in named]
+    for name in set(known) - set(kept):
         (folder / name).unlink(missing_ok=True)
     card["files"] = {n: model_package.sha256(folder / n) for n in dict.fromkeys([*kept, *files])}
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

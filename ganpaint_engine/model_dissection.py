@@ -76,7 +76,7 @@ def read_folder(folder: Path, side: int, most: int) -> tuple[Tensor, list[str]]:
 def samples(prior: Prior, count: int, seed: int = 0) -> Tensor:
     """``count`` of the model's own pictures G(z): N×3×R×R uint8."""
     rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(count, prior.generator.channels[0], generator=rng)
+    z = torch.randn(count, prior.generator.z_channels, generator=rng)
     drawn = [prior.generator(part.to(prior.device)).cpu() for part in z.split(8)]
     return ((torch.cat(drawn) + 1) * 127.5).round().to(torch.uint8)
 

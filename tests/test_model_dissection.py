@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -210,3 +213,49 @@ def test_one_command_at_a_time_changes_a_model(dissected: Path, tmp_path: Path) 
     shutil.copytree(dissected, tmp_path / "m")
     with FileLock(tmp_path / ".m.lock"), pytest.raises(errors.ModelBusy):
         cli_run("concepts", "remove", tmp_path / "m", "--name", "sky")
+
+
+def test_the_page_shows_every_concept(ground: Path, dissected: Path, tmp_path: Path) -> None:
+    cli_run(
+        *("concepts", "page", dissected, "--out", tmp_path / "page"),
+        *("--pictures", ground / "scenes", "--count", 12, "--device", "cpu"),
+    )
+    (path,) = (tmp_path / "page").iterdir()
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert all(link.startswith(("data:image/webp;base64,", "#")) for link in links)
+    assert {link for link in links if link[0] == "#"} == {"#sky", "#grass", "#tree"}
+    pictures = [decoded(link) for link in links if link[0] != "#"]
+    tree = text[text.index('<h2 id="tree"') :]
+    assert "summer, " in tree
+    assert f"unit {planted.SUMMER}, IoU" in tree
+    removed = tree[tree.index("Removed") : tree.index("Inserted")]
+    before, stroke, after = (decoded(link) for link in re.findall(r'src="([^"]*)"', removed)[:3])
+    painted = np.abs(stroke - before).max(2) > 60
+    assert 0.02 < painted.mean() < 0.5
+    trees = [np.array(planted.COLOURS[look]) for look in ("summer", "autumn")]
+
+    def nearest(picture: np.ndarray) -> float:
+        return min(np.abs(picture[painted].mean(0) - colour).mean() for colour in trees)
+
+    assert nearest(before) < 30, "the stroke is where the tree is"
+    assert nearest(after) > 2 * nearest(before), "and the tree is gone from there"
+    assert len(pictures) > 20
+
+
+def decoded(link: str) -> np.ndarray:
+    """The picture of a data: link, H×W×3."""
+    with Image.open(io.BytesIO(base64.b64decode(link.split(",", 1)[1]))) as image:
+        return np.asarray(image.convert("RGB"), int)
+
+
+def test_the_page_of_a_model_with_an_odd_card(dissected: Path, tmp_path: Path) -> None:
+    """A card is anybody's text: nothing in it becomes markup."""
+    shutil.copytree(dissected, tmp_path / "m")
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    card["version"] = "<script>alert(1)</script>"
+    card["concepts"][0]["variants"][0]["name"] = '"><script>'
+    card["concepts"][0]["variants"][0]["thumbnail"] = "../../secret.webp"
+    (tmp_path / "m" / "model.json").write_text(json.dumps(card))
+    cli_run("concepts", "page", tmp_path / "m", "--out", tmp_path / "page", "--count", 6)
+    assert "<script" not in (tmp_path / "page" / "concepts.html").read_text()

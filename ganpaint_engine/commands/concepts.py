@@ -13,9 +13,11 @@ from ganpaint_engine.errors import BadRequest, SegmenterMissing, UnknownConcept
 from ganpaint_engine.terminal import err_console, escape, out_console
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ganpaint_engine.model_package import ModelInfo
     from ganpaint_engine.segmentation import Segmenter
-    from ganpaint_engine.session import OnStep
+    from ganpaint_engine.session import OnStep, Prior
 
 app = typer.Typer(help="The concepts of a model.", no_args_is_help=True)
 
@@ -25,6 +27,10 @@ OutOption = Annotated[
 ]
 InPlaceOption = Annotated[
     bool, typer.Option("--in-place", help="Change a model that came with the product itself.")
+]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(help="A folder of pictures to look at; the model's own samples if not given."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda…")]
 
@@ -42,10 +48,7 @@ def _progress() -> Iterator[OnStep]:
 
 def dissect(
     model: ModelArgument,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(help="A folder of pictures to look at; the model's own samples if not given."),
-    ] = None,
+    pictures: PicturesOption = None,
     count: Annotated[int, typer.Option(help="How many pictures at most.", min=20)] = 800,
     segmenter: Annotated[
         Path | None, typer.Option(help="Finds what is where; the model's own if not given.")
@@ -71,13 +74,7 @@ def dissect(
         ranker, measurer, independent = _segmenters(info, segmenter, judge)
         with _progress() as on_step:
             prior = load_model(info.path, device)
-            problems: list[str] = []
-            if pictures is None:
-                x = model_dissection.samples(prior, count)
-            else:
-                x, problems = model_dissection.read_folder(pictures, prior.resolution, count)
-            for problem in problems:
-                err_console.print(f"[yellow]left out[/] {escape(problem)}")
+            x = _pictures(prior, pictures, count)
             result = model_dissection.run(prior, ranker, measurer, x, concept or (), on_step)
         kept = {e["name"]: e for e in info.card["concepts"] if e.get("learned")}
         known = model_package.load_concepts(info)
@@ -104,6 +101,18 @@ def dissect(
             "shipped judge does not know its classes. --judge names another one."
         )
     out_console.print(f"{written.path}")
+
+
+def _pictures(prior: Prior, folder: Path | None, count: int) -> Tensor:
+    """A folder's pictures, or the model's own: N×3×R×R uint8. What is left out is told."""
+    from ganpaint_engine import model_dissection
+
+    if folder is None:
+        return model_dissection.samples(prior, count)
+    x, problems = model_dissection.read_folder(folder, prior.resolution, count)
+    for problem in problems:
+        err_console.print(f"[yellow]left out[/] {escape(problem)}")
+    return x
 
 
 def _segmenters(
@@ -213,3 +222,24 @@ def remove_concept(
         entries = [e for e in info.card["concepts"] if e["name"] != name]
         written = model_change.write(info, target, concepts, entries)
     out_console.print(f"{name} is gone from {written.path}.")
+
+
+@app.command()
+def page(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option(help="The folder that the page goes to.")],
+    pictures: PicturesOption = None,
+    count: Annotated[int, typer.Option(help="How many pictures at most.", min=6)] = 120,
+    device: DeviceOption = "auto",
+) -> None:
+    """Write an HTML page: each concept's units, looks, and what removing and inserting it does."""
+    from ganpaint_engine import concept_page
+    from ganpaint_engine.session import load_model
+
+    with _progress() as on_step:
+        prior = load_model(model, device)
+        x = _pictures(prior, pictures, count)
+        if len(x) < concept_page.FEWEST_PICTURES:
+            raise BadRequest(f"{pictures} holds no pictures that can be used.")
+        written = concept_page.write(prior, x, out, on_step)
+    out_console.print(f"{written.absolute()}")
