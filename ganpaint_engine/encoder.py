@@ -56,11 +56,15 @@ class Encoder(nn.Module):
 
     ``widths`` are the channels after each halving; R = 8·2^len(widths).
     The output passes LeakyReLU and PixelNorm: G's next layer begins with PixelNorm, so the length
-    of each cell's vector carries nothing, and fixing it makes activations comparable.
+    of each cell's vector carries nothing, and fixing it makes activations comparable. For a G whose
+    next layer does not (``lengths``), as StyleGAN2's, it is left as it is.
     """
 
-    def __init__(self, widths: list[int], edit_channels: int) -> None:
+    def __init__(self, widths: list[int], edit_channels: int, lengths: bool = False) -> None:
         super().__init__()
+        self.lengths = lengths
+        if lengths:
+            self.register_buffer("keeps_lengths", torch.ones(1))  # tells it in the weights' file
         self.widths = list(widths)
         self.resolution = GRID * 2 ** len(widths)
         steps = zip([4, *widths[:-1]], widths, strict=True)
@@ -74,7 +78,7 @@ class Encoder(nn.Module):
         """Build E with the sizes of the tensors in ``state`` and load them."""
         count = len({k.split(".")[1] for k in state if k.startswith("down.")})
         widths = [state[f"down.{i}.reduce.weight"].shape[0] for i in range(count)]
-        encoder = cls(widths, state["out.weight"].shape[0])
+        encoder = cls(widths, state["out.weight"].shape[0], "keeps_lengths" in state)
         encoder.load_state_dict(dict(state))
         return encoder
 
@@ -88,4 +92,5 @@ class Encoder(nn.Module):
         features = features + self.colour(fine)
         for block in self.context:
             features = block(features)
-        return pixel_norm(F.leaky_relu(self.out(features), 0.2))
+        r = F.leaky_relu(self.out(features), 0.2)
+        return r if self.lengths else pixel_norm(r)

@@ -75,6 +75,11 @@ def judge_file() -> Path:
     return _shipped("benchmarks") / "judge.safetensors"
 
 
+def segmenter_file() -> Path:
+    """The weights of the segmenter that ranks units where a model brings none of its own."""
+    return bundled_models_dir() / "segmenter.safetensors"
+
+
 def plugins_dir() -> Path:
     """The plug-ins' sources: ``bridge/``, ``gimp/``, ``krita/``."""
     return _shipped("plugins")

@@ -1,4 +1,4 @@
-"""``ganpaint models measure``: what a model makes of photographs."""
+"""``ganpaint models measure``, ``models prepare``, ``train``: from photographs and for them."""
 
 from __future__ import annotations
 
@@ -72,3 +72,39 @@ def measure(
     if unlike:
         out_console.print(f"Unlike what {name} knows: {escape(', '.join(unlike))}")
     out_console.print(f"Pictures: {report.sheet}\nFigures:  {report.data}")
+
+
+SEGMENTER_HELP = (
+    "Finds the concepts: a file, a folder of transformers (such as an ADE20K SegFormer), or "
+    "torchvision:NAME:FILE. The model's own or the shipped one if not given."
+)
+
+
+@models_app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="An imported model's name.")],
+    minutes: Annotated[float, typer.Option(help="How long in all, over every run.")] = 60,
+    segmenter: Annotated[str | None, typer.Option(help=SEGMENTER_HELP)] = None,
+    samples: Annotated[int, typer.Option(min=20, help="Pictures that are dissected.")] = 400,
+    again: Annotated[bool, typer.Option("--again", help="Also if it is prepared already.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+) -> None:
+    """Make an imported generator ready for photos. Stopped, it goes on where it was."""
+    from ganpaint_engine import model_package, preparing, segmenters
+
+    info = model_package.find_model(name)
+    found = segmenters.find(segmenter, info)
+    with _progress() as on_step:
+        written = preparing.prepare(name, minutes, on_step, found, device, again, samples)
+    fit = written.card["measured"]["samples_psnr_db"]
+    out_console.print(
+        f"{written.name} is ready for photos: its own samples at {fit['encoder']:.1f} dB by E, "
+        f"{fit['refined']:.1f} dB refined, {fit['adapted']:.1f} dB adapted.\n"
+        f"Concepts: {', '.join(written.concepts) or 'none'}"
+    )
+    for line in written.card["left_out"]:
+        out_console.print(f"not offered: {escape(line)}")
+    if not written.concepts:
+        out_console.print(
+            f"Teach it some: ganpaint concepts learn {written.name} --name … --strokes …"
+        )

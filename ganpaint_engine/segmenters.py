@@ -1,0 +1,109 @@
+"""Which segmenter finds a model's concepts: the shipped one, a file's, or a larger one at hand.
+
+Nothing is fetched: networks of ``transformers`` and torchvision are used where their weights are
+already on this disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganpaint_engine import paths, segmentation
+from ganpaint_engine.errors import BadRequest, SegmenterMissing
+from ganpaint_engine.model_package import ModelInfo
+from ganpaint_engine.segmentation import Segmenter
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pictures: what torchvision's and most of transformers' networks are fed with."""
+
+LOOKED_AT = 256
+"""Shorter side in px at which such networks look at a picture; they know little under that."""
+
+TORCHVISION = "torchvision:"
+
+
+class Photographic(nn.Module):
+    """A network for photographs behind the interface of our own: [-1, 1] in, logits out."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[-2:]
+        mean, deviation = (torch.tensor(v).to(x).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
+        x = (x + 1) / 2
+        if min(size) < LOOKED_AT:
+            x = F.interpolate(x, scale_factor=LOOKED_AT / min(size), mode="bilinear")
+        answer = self.net((x - mean) / deviation)
+        logits: Tensor = answer["out"] if isinstance(answer, dict) else answer
+        logits = getattr(answer, "logits", logits)
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+def find(wanted: str | None, info: ModelInfo | None = None) -> Segmenter:
+    """The segmenter that ``wanted`` names; none: the model's own, or else the shipped one.
+
+    wanted: a file (safetensors, or of ``training.train_segmenter``); a folder that transformers
+    saved, such as an ADE20K SegFormer's; or ``torchvision:NAME:FILE``. Raises BadRequest,
+    SegmenterMissing (its library or weights are not here), DamagedModel.
+    """
+    if wanted is None:
+        own = None if info is None else info.path / segmentation.FILE
+        shipped = own if own is not None and own.is_file() else paths.segmenter_file()
+        if not shipped.is_file():
+            raise SegmenterMissing("No segmenter came with this installation: name one.")
+        return segmentation.load(shipped)
+    if wanted.startswith(TORCHVISION):
+        return _torchvision(wanted.removeprefix(TORCHVISION))
+    path = Path(wanted)
+    return _transformers(path) if path.is_dir() else segmentation.load(path)
+
+
+def _transformers(folder: Path) -> Segmenter:
+    """A semantic segmentation network in a folder. Nothing outside it is asked."""
+    try:
+        from transformers import AutoModelForSemanticSegmentation
+    except ImportError as error:
+        raise SegmenterMissing(
+            f"{folder} needs the library transformers: pip install transformers"
+        ) from error
+    try:
+        net = AutoModelForSemanticSegmentation.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise SegmenterMissing(
+            f"{folder} holds no network that can be loaded (config.json and model.safetensors): "
+            f"{error}"
+        ) from error
+    names = net.config.id2label
+    classes = tuple(str(names[i]).split(",")[0].strip().lower() for i in range(len(names)))
+    return Segmenter(Photographic(net).eval().requires_grad_(False), classes)
+
+
+def _torchvision(wanted: str) -> Segmenter:
+    """``NAME:FILE``: one of torchvision's segmentation networks, with weights from a file."""
+    from torchvision.models import get_model, get_model_weights
+
+    name, _, file = wanted.partition(":")
+    try:
+        weights = get_model_weights(name).DEFAULT
+        net = get_model(name, weights=None, weights_backbone=None, aux_loss=None)
+    except (ValueError, TypeError) as error:
+        raise BadRequest(f"torchvision has no segmentation network {name!r}.") from error
+    path = (
+        Path(file) if file else Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    )
+    if not path.is_file():
+        raise SegmenterMissing(f"The weights of {name} are not here: {path}.")
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True), strict=False)
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise BadRequest(f"{path} holds no weights of {name}: {error}.") from error
+    classes = tuple(weights.meta["categories"])
+    return Segmenter(Photographic(net).eval().requires_grad_(False), classes)
