@@ -179,6 +179,30 @@ class DamagedWeights(GanpaintError):
     code = "weights_damaged"
 
 
+class DownloadFailed(GanpaintError):
+    """A published file that no address could deliver; what arrived of it is kept."""
+
+    code = "download_failed"
+
+
+class DownloadStalled(GanpaintError):
+    """A server that stopped sending, or sends next to nothing; what arrived is kept."""
+
+    code = "download_stalled"
+
+
+class HashMismatch(GanpaintError):
+    """A file that is not the published one of its name: its hash or size differs."""
+
+    code = "hash_mismatch"
+
+
+class TermsNotAccepted(GanpaintError):
+    """A published file whose terms were not accepted; nothing was fetched."""
+
+    code = "terms_not_accepted"
+
+
 class DiskFull(GanpaintError):
     """Not enough room on the disk for what was to be written."""
 

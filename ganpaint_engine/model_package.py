@@ -267,19 +267,27 @@ def checked_name(name: str) -> str:
     return name
 
 
-@contextlib.contextmanager
-def new_package(name: str, replace: bool = False) -> Iterator[Path]:
-    """An empty folder to fill: it becomes the person's model ``name`` if the block ends well.
+def check_free(name: str, replace: bool = False) -> None:
+    """Raise BadRequest for a name that no model can have, ModelExists for one that is taken.
 
-    Until then nothing of it is listed, and a model that it replaces stays as it is. Raises
-    ModelExists (there is one, and it is not to be replaced, or it is a bundled one), BadRequest,
-    DiskFull.
+    ``replace`` allows the name of one of the person's own models, never that of a bundled one.
     """
     target = paths.user_models_dir() / checked_name(name)
     bundled = (paths.bundled_models_dir() / name / CARD).is_file()
     if bundled or (target.exists() and not replace):
         way = "Choose another name" if bundled else "Choose another name, or replace it (--replace)"
         raise ModelExists(f"There is a model {name} already. {way}.", model=name)
+
+
+@contextlib.contextmanager
+def new_package(name: str, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to fill: it becomes the person's model ``name`` if the block ends well.
+
+    Until then nothing of it is listed, and a model that it replaces stays as it is. Raises what
+    check_free raises, and DiskFull.
+    """
+    check_free(name, replace)
+    target = paths.user_models_dir() / name
     staging = paths.user_models_dir() / ".staging"
     try:
         staging.mkdir(parents=True, exist_ok=True)

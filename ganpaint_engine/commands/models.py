@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganpaint_engine.terminal import escape, out_console
+from ganpaint_engine.terminal import err_console, escape, out_console
 
 if TYPE_CHECKING:
     from ganpaint_engine.model_package import ModelInfo
+    from ganpaint_engine.published.catalogue import Published
+    from ganpaint_engine.published.download import OnProgress
 
 app = typer.Typer(help="The models at hand, and how to get more.", no_args_is_help=True)
 
@@ -41,6 +46,67 @@ def info(name: ModelArgument) -> None:
     model_package.verify(found)
     out_console.print_json(data=found.card)
     out_console.print(f"{found.path}: all {len(found.card['files'])} files are whole.")
+
+
+@app.command()
+def pull(
+    published: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Which one; none shows them all.")
+    ] = None,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="Accept the terms without being asked.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What to call the model here.")] = None,
+    replace: Annotated[bool, typer.Option(help="Replace a model of the same name.")] = False,
+) -> None:
+    """Fetch a published generator. Interrupted, it goes on where it stopped when run again."""
+    from ganpaint_engine import model_package
+    from ganpaint_engine.published import catalogue, pulling
+
+    if published is None:
+        for entry in catalogue.read().values():
+            out_console.print(f"{entry.name:15} {escape(entry.title)}; {entry.terms}")
+        return
+    wanted = catalogue.find(published)
+    model_package.check_free(name or wanted.name, replace)
+    _agree_to(wanted, accept_terms)
+    with _transfer(wanted.file) as on_progress:
+        made = pulling.pull(wanted, name, replace, on_progress)
+    tell_imported(made)
+
+
+def _agree_to(wanted: Published, accepted: bool) -> None:
+    """Show the terms, and ask unless they were accepted. Raises TermsNotAccepted."""
+    from ganpaint_engine.errors import TermsNotAccepted
+
+    out_console.print(escape(f"{wanted.name}: {wanted.title}\n\n{wanted.terms_text}\n"))
+    size = f"{wanted.bytes / 1e6:.0f} MB" if wanted.bytes else "size not known beforehand"
+    out_console.print(f"{wanted.terms}: {wanted.terms_url}\n{wanted.file}, {size}, from:")
+    for address in wanted.addresses:
+        out_console.print(f"  {escape(address)}")
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        raise TermsNotAccepted("Nobody can be asked here: accept the terms with --accept-terms.")
+    if not typer.confirm("Do you accept these terms?"):
+        raise TermsNotAccepted("The terms were not accepted: nothing was fetched.")
+
+
+@contextmanager
+def _transfer(file: str) -> Iterator[OnProgress]:
+    """A bar with bytes, speed and the time left; the callback that moves it."""
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=err_console.console) as bar:
+        task = bar.add_task(escape(file), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @app.command("import")

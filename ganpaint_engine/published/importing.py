@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from ganpaint_engine import model_package, paths, stylegan2
-from ganpaint_engine.errors import BadRequest, DamagedWeights, DiskFull
+from ganpaint_engine.errors import BadRequest, DamagedWeights, DiskFull, HashMismatch
 from ganpaint_engine.generator import Generator, SplitGenerator
 from ganpaint_engine.model_package import ModelInfo
-from ganpaint_engine.published import layouts, weight_files
+from ganpaint_engine.published import catalogue, layouts, weight_files
+from ganpaint_engine.published.catalogue import Published
 from ganpaint_engine.published.layouts import Weights
 
 UNKNOWN_TERMS = "not known: ask where the file came from"
@@ -40,24 +41,41 @@ def import_file(
 
     wanted: ``auto``, ``proggan`` or ``stylegan2``. name: the file's stem unless given. terms: the
     licence, for the card. edit_layer: which 8×8 layer of StyleGAN2 is edited. source: more for the
-    card's ``source``. The weights keep the file's own precision. Raises BadRequest, ModelExists,
-    UnknownWeights, UnsafeWeights, DamagedWeights, DiskFull.
+    card's ``source``. The weights keep the file's own precision; a published file is known by its
+    hash, and brings its terms. Raises BadRequest, ModelExists, UnknownWeights, UnsafeWeights,
+    DamagedWeights, HashMismatch, DiskFull.
     """
-    name = model_package.checked_name(name if name is not None else name_for(path))
+    name = name if name is not None else name_for(path)
+    model_package.check_free(name, replace)
     weights = layouts.recognise(weight_files.read(path), wanted)
+    digest = model_package.sha256(path)
+    published = _published(path, digest)
     generator = _built(weights, edit_layer)
     _check_sample(generator)
-    origin = {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "sha256": model_package.sha256(path),
-        **(source or {}),
-    }
-    card = _card(name, weights, generator, terms or UNKNOWN_TERMS, origin)
+    origin = {"file": path.name, "bytes": path.stat().st_size, "sha256": digest, **(source or {})}
+    if published is not None:
+        origin |= {"published": published.name, "title": published.title}
+    terms = terms or (published.terms if published else UNKNOWN_TERMS)
+    card = _card(name, weights, generator, terms, origin)
     with model_package.new_package(name, replace) as folder:
         _check_room(folder, weights)
         model_package.save(folder, card, weights.state, None, None, half=False)
     return model_package.read_card(paths.user_models_dir() / name)
+
+
+def _published(path: Path, digest: str) -> Published | None:
+    """The published generator that a file is. Raises HashMismatch if it has but its name."""
+    for published in catalogue.read().values():
+        if published.agrees(digest):
+            return published
+        if published.file == path.name:
+            raise HashMismatch(
+                f"{path.name} is not the published file of that name: its SHA-256 begins with "
+                f"{digest[:8]}, not {published.sha256}. Fetch it again, or import it under "
+                "another file name if it is meant to differ.",
+                file=path.name,
+            )
+    return None
 
 
 def _built(weights: Weights, edit_layer: int | None) -> SplitGenerator:

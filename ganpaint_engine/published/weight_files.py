@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ganpaint_engine.errors import BadRequest, DamagedWeights, UnknownWeights, UnsafeWeights
+from ganpaint_engine.published.download import is_web_page
 
 MAX_BYTES = 8 * 2**30
 """Larger files are no generator's. A training checkpoint with optimisers has 1 to 2 GB."""
@@ -69,9 +70,8 @@ def read(path: Path) -> Mapping[str, Any]:
 
 def _no_weights(name: str, head: bytes) -> UnknownWeights | UnsafeWeights:
     """The error for a file that is none of the known kinds."""
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     kind = next((k for magic, k in _ARCHIVES.items() if head.startswith(magic)), None)
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
+    if is_web_page(head):
         kind = "a web page, not the file that it should have led to"
     elif head[257:262] == b"ustar":
         kind = "a tar archive"

@@ -22,6 +22,8 @@ from safetensors.torch import load_file, save_file
 
 import ganpaint_engine as gp
 from ganpaint_engine import cli, errors, model_package, paths
+from ganpaint_engine.concepts import Concept
+from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.published.importing import import_file, name_for
 from ganpaint_engine.service.edits import Edits
 
@@ -166,6 +168,39 @@ def test_editors_are_not_offered_it(weights: Path) -> None:
 def test_sampling_nonsense(small_model: Path, n: int, seed: int) -> None:
     with pytest.raises(errors.BadRequest):
         gp.load_model(small_model).sample(n, seed)
+
+
+@pytest.mark.parametrize("edit_layer", [2, 3])
+def test_photos_are_edited_with_a_stylegan2(
+    edit_layer: int,
+    tmp_path: Path,
+    photo: Image.Image,
+    stroke: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With an encoder and a concept (of random weights) it goes the whole road."""
+    for steps in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
+        monkeypatch.setattr(f"ganpaint_engine.session.{steps}", 5)
+    torch.manual_seed(0)
+    state = written_out.stylegan2([6, 6, 8, 8, 6, 6], [5, 5, 5])
+    torch.save({"g_ema": state}, tmp_path / "sg.pt")
+    raw = import_file(tmp_path / "sg.pt", edit_layer=edit_layer)
+    generator = model_package.load_generator(raw)
+    concept = Concept(
+        "tree", torch.arange(4), torch.arange(4, 6), 3 * torch.rand(8), 3 * torch.rand(2, 8)
+    )
+    card = {**raw.card, "prepared": True, "concepts": [{"name": "tree"}]}
+    weights = generator.state_dict(), Encoder([8], 8).state_dict()
+    with model_package.new_package("sg", replace=True) as folder:
+        model_package.save(folder, card, *weights, {"tree": concept}, half=False)
+    prior = gp.load_model("sg", device="cpu")
+    assert prior.generator.edit_layer == edit_layer
+    session = prior.open(photo)
+    assert session.psnr["adapted"] > session.psnr["encoder"]
+    done = session.edit(stroke, add="tree", quality="final")
+    before, after = np.asarray(photo), np.asarray(done.image)
+    assert (after != before).any()
+    assert np.array_equal(after[:20], before[:20])
 
 
 # -- name clashes, and packages written whole or not at all --------------------------------------
