@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import appearance, concepts
+from ganpaint_engine import appearance, concepts, exemplars
 from ganpaint_engine.appearance import Look
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.segmentation import Segmenter
 
@@ -75,10 +76,16 @@ class Bench:
     """
 
     def __init__(
-        self, generator: SplitGenerator, judge: Segmenter, r: Tensor, labels: Tensor, most: int = 24
+        self,
+        generator: SplitGenerator,
+        judge: Segmenter,
+        r: Tensor,
+        labels: Tensor,
+        library: Exemplars | None = None,
+        most: int = 24,
     ) -> None:
         self.generator, self.judge, self.r, self.labels = generator, judge, r, labels
-        self.most = most
+        self.library, self.most = library, most
 
     def present(self, name: str) -> Tensor:
         """Where the judge sees a concept: N×R×R in {0, 1}; all 0 for classes it has not."""
@@ -119,7 +126,11 @@ class Bench:
         if not pairs:
             return None
         r, stroke = self.r[[i for i, _ in pairs]], torch.stack([one for _, one in pairs])
-        return self._effect("add", concept, r, concepts.add(r, on_grid(stroke), concept), stroke)
+        r_e = [
+            inserted(one, under, concept, self.library)
+            for one, under in zip(r.split(1), stroke.split(1), strict=True)
+        ]
+        return self._effect("add", concept, r, torch.cat(r_e), stroke)
 
     def change(self, concept: Concept, look: Look) -> Effect | None:
         """Give the concept a look where it has another."""
@@ -151,6 +162,12 @@ class Bench:
     ) -> Effect:
         shares = (self.share(self.draw(one), stroke, concept.name) for one in (r, r_e))
         return Effect(operation, len(r), *shares)
+
+
+def inserted(r: Tensor, stroke: Tensor, concept: Concept, library: Exemplars | None) -> Tensor:
+    """r_e of a picture (1×C×8×8) with a concept put under a stroke (1×R×R), as an edit does it."""
+    cover = F.adaptive_avg_pool2d(stroke[:, None], GRID)
+    return exemplars.insert(r, on_grid(stroke), cover, concept, library)
 
 
 def on_grid(stroke: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ganpaint_engine import concepts as concept_edits
 from ganpaint_engine import model_change
 from ganpaint_engine import model_dissection as whole
-from ganpaint_engine.appraisal import on_grid
+from ganpaint_engine.appraisal import inserted, on_grid
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.session import Prior
 
@@ -196,7 +196,8 @@ def _insertions(gallery: Gallery, concept: Concept, where: Tensor) -> Iterable[s
     for i, place in zip(share.argsort()[:EXAMPLES].tolist(), places, strict=True):
         stroke, r = (where[place : place + 1] > SURE).float(), gallery.r[i : i + 1]
         if stroke.any():
-            yield _example(gallery, r, stroke, concept_edits.add(r, on_grid(stroke), concept))
+            r_e = inserted(r, stroke, concept, gallery.prior.exemplars)
+            yield _example(gallery, r, stroke, r_e)
 
 
 def _example(gallery: Gallery, r: Tensor, stroke: Tensor, r_e: Tensor) -> str:

@@ -129,17 +129,21 @@ def insert(
     s: float = 1.0,
     seed: int = 0,
     look: Tensor | None = None,
+    least: Tensor | None = None,
 ) -> Tensor:
     """r_e with ``concept`` put under a stroke: after an exemplar, or as its p_c where none fits.
 
     stroke: U, 1×1×8×8. cover: the stroke's share of each cell. s: up to 1 the weight of the edit;
-    beyond it drives the concept's own units harder.
+    beyond it drives the concept's own units harder. least: C values that its own units reach at
+    least, for the named strengths.
     """
     found = library.find(r, cover, concept, seed, look) if library is not None else None
     if found is None:
         return concepts.add(r, stroke, concept, s, look)
     p, meant = found
     own = concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
+    if least is not None:
+        p = torch.where(own > 0, torch.maximum(p, least.view(1, -1, 1, 1)), p)
     driven = p * (1 + (max(s, 1.0) - 1) * own)
     return concepts.edit(r, stroke * meant * min(s, 1.0), driven)
 

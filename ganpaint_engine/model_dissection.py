@@ -6,7 +6,7 @@ What ``ganpaint dissect`` runs. Every fifth picture is kept apart: only the judg
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ OnStep = Callable[[float, str], None]
 FEWEST_PICTURES = 20
 HELD_OUT_EVERY = 5
 THUMBNAIL_PX = 96
+
+_OF_LOOKS = ("restyle", "variants")  # an entry's keys that tell of looks
 
 
 @dataclass
@@ -103,11 +105,13 @@ def run(
     x: Tensor,
     names: Sequence[str] = (),
     on_step: OnStep = lambda fraction, stage: None,
+    kept: Mapping[str, Concept] | None = None,
 ) -> Dissected:
     """Dissect a model on pictures x (N×3×R×R uint8).
 
-    names: which of the segmenter's classes to make concepts of; all unless told. Raises BadRequest
-    (too few pictures, unknown classes), NothingFound.
+    names: which of the segmenter's classes to make concepts of; all unless told. kept: concepts
+    whose units, rivals and mean stay, and whose adding and removing is not measured again. Raises
+    BadRequest (too few pictures, unknown classes), NothingFound.
     """
     unknown = [n for n in names if n not in segmenter.classes]
     if unknown:
@@ -125,10 +129,12 @@ def run(
     held = torch.arange(len(x)) % HELD_OUT_EVERY == 0
     on_step(0.45, "rank units")
     ours = r[~held], labels[~held], x[~held]
-    found = _concepts(*ours, segmenter.classes, list(names or segmenter.classes))
+    found = _concepts(*ours, segmenter.classes, list(names or segmenter.classes), kept or {})
     result = Dissected(outliers=found.outliers)
     held_labels = _labels(judge, x[held], prior, lambda f: on_step(0.6 + 0.1 * f, "judge"))
-    bench = Bench(prior.generator, judge, r[held].to(device), held_labels.to(device))
+    bench = Bench(
+        prior.generator, judge, r[held].to(device), held_labels.to(device), prior.exemplars
+    )
     for i, (name, concept) in enumerate(found.concepts.items()):
         on_step(0.7 + 0.3 * i / len(found.concepts), f"measure {name}")
         _measure(result, bench, concept.to(device), found, name)
@@ -164,19 +170,28 @@ class _Found:
     rankings: dict[str, list[dict[str, Any]]]
     looks: dict[str, list[Look]]
     outliers: list[int]
+    kept: set[str]
 
 
 def _concepts(
-    r: Tensor, labels: Tensor, x: Tensor, classes: Sequence[str], names: Sequence[str]
+    r: Tensor,
+    labels: Tensor,
+    x: Tensor,
+    classes: Sequence[str],
+    names: Sequence[str],
+    kept: Mapping[str, Concept],
 ) -> _Found:
     """Units, p_c, levels and looks, from the pictures that are not kept apart."""
     held = [c for k, c in enumerate(classes) if (labels == k).any()]
     maps = torch.stack([labels == classes.index(c) for c in held], dim=1)
     measured = dissection.agreement(r, maps)
     concepts, iou = dissection.dissect(r, labels, names, classes, measured=measured)
-    found = _Found({}, iou, {}, {}, dissection.outliers(r).nonzero().flatten().tolist())
+    found = _Found({}, iou, {}, {}, dissection.outliers(r).nonzero().flatten().tolist(), set(kept))
     shown = to_float(x)
     for name, concept in concepts.items():
+        if name in kept:
+            own = kept[name].to(torch.device("cpu"))
+            concept = replace(own, ranking=concept.ranking, levels=concept.levels)
         where = maps[:, held.index(name)]
         colours = appearance.mean_colours(shown, where)
         looks = appearance.looks(name, r, dissection.filled_cells(where), colours)
@@ -191,7 +206,8 @@ def _measure(result: Dissected, bench: Bench, concept: Concept, found: _Found, n
     changes: dict[str, Effect] = {}
     judged = name in bench.judge.classes
     if judged:
-        known = [e for e in (bench.addition(concept), bench.removal(concept)) if e is not None]
+        if name not in found.kept:
+            known = [e for e in (bench.addition(concept), bench.removal(concept)) if e is not None]
         concept, changes = _kept_looks(result, bench, concept, found, name)
         changed = appraisal.change_of_looks(list(changes.values()))
         known += [changed] if changed is not None else []
@@ -199,7 +215,7 @@ def _measure(result: Dissected, bench: Bench, concept: Concept, found: _Found, n
     operations = [e.operation for e in known if e.passes] if judged else ["add", "remove"]
     if "restyle" not in operations and not changes and len(found.looks[name]) > 1:
         operations.append("restyle")  # nothing to measure it on, but looks to choose from
-    if not operations:
+    if not operations and name not in found.kept:
         return
     result.concepts[name] = concept.to(torch.device("cpu"))
     result.rankings[name] = found.rankings[name]
@@ -265,6 +281,30 @@ def ranking(concept: Concept, measured: dissection.Agreement, row: int) -> list[
         }
         for u in concept.ranking.tolist()
     ]
+
+
+def merged(
+    card: Mapping[str, Any], result: Dissected, kept: set[str]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The card's new entries by concept, and its lines about what is not offered.
+
+    Learned concepts stay as they were. Of those in ``kept`` only the looks and their change are
+    new: what was measured of adding and removing them stays.
+    """
+    old = {str(e["name"]): e for e in card["concepts"]}
+    entries = {n: e for n, e in old.items() if e.get("learned") or n in kept}
+    lines = [str(line) for line in card.get("left_out", ())] if kept else []
+    for name, entry in result.entries.items():
+        if old.get(name, {}).get("learned"):
+            continue
+        if name in kept:
+            before = [o for o in old[name].get("operations", ("add", "remove")) if o != "restyle"]
+            stays = {k: v for k, v in old[name].items() if k not in _OF_LOOKS}
+            looks = {k: v for k, v in entry.items() if k in _OF_LOOKS}
+            changed = [o for o in entry["operations"] if o == "restyle"]
+            entry = {**stays, **looks, "operations": before + changed}
+        entries[name] = entry
+    return entries, [ln for ln in lines if not ln.startswith("restyle ")] + result.left_out
 
 
 def thumbnail_name(concept: str, look: str) -> str:

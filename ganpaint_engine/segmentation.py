@@ -141,6 +141,17 @@ def load(path: Path) -> Segmenter:
     return Segmenter(net.eval().requires_grad_(False), names)
 
 
+def to_bytes(segmenter: Segmenter) -> bytes:
+    """The file of a segmenter, as a model package holds it: fp16."""
+    from safetensors.torch import save
+
+    state = {
+        k: (v.half() if v.is_floating_point() else v).cpu().contiguous()
+        for k, v in segmenter.net.state_dict().items()
+    }
+    return save(state, {"classes": json.dumps(segmenter.classes)})
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors of a file as float32 (integers kept), and the classes that it names."""
     from safetensors import SafetensorError, safe_open

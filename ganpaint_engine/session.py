@@ -518,7 +518,8 @@ def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars 
             return concept_edits.add(r, u, concept, s, look)
         case "add":
             wanted = look if wish.variant else None
-            return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted)
+            least = concept.p if isinstance(wish.asked_strength, str) else None
+            return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
         case "remove":
             return concept_edits.remove(r, u, concept, s)
         case _:

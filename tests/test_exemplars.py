@@ -118,3 +118,10 @@ def test_exemplars_are_kept_in_a_package(tmp_path: Path, small_model: Path) -> N
     assert loaded is not None
     assert loaded.names == ("tree",)
     assert torch.equal(loaded.shares, library().shares)
+
+
+def test_a_named_strength_is_the_least_that_its_units_reach() -> None:
+    u = cover(2, 6, 0, 2)
+    least = torch.full((C,), 4.0)
+    r_e = exemplars.insert(torch.zeros(1, C, 8, 8), u, u, tree(), library(), least=least)
+    assert r_e[0, :, 3, 0].tolist() == [4, 1, 1, 1, 1, 1], "the concept's own unit alone"

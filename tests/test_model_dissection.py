@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import planted
 import pytest
+import torch
 from filelock import FileLock
 from PIL import Image
 
@@ -112,6 +113,34 @@ def test_a_tree_like_the_one_of_another_photo(dissected: Path) -> None:
     red, green, _ = np.asarray(edit.image, float)[tree].mean(0)
     assert red > green + 20
     assert here[tree].mean(0)[1] > here[tree].mean(0)[0] + 20
+
+
+def test_looks_only_keeps_concepts_and_measurements(ground: Path, tmp_path: Path) -> None:
+    cli_run("dissect", ground / "model", "--pictures", ground / "scenes", "--out", tmp_path / "m")
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    del card["concepts"][0]
+    tree = card["concepts"][1]
+    tree |= {"remove": {"mine": 1}, "operations": ["remove"], "variants": []}
+    card["left_out"] = ["add grass: it failed"]
+    (tmp_path / "m" / "model.json").write_text(json.dumps(card))
+    before = model_package.load_concepts(model_package.read_card(tmp_path / "m"))["tree"]
+    options = ["--pictures", ground / "scenes", "--looks-only", "--keep-segmenter"]
+    cli_run(
+        "dissect", tmp_path / "m", "--segmenter", ground / "model" / segmentation.FILE, *options
+    )
+    info = model_package.read_card(tmp_path / "m")
+    model_package.verify(info)
+    assert info.concepts == ["grass", "tree"], "no others are added"
+    entry = info.card["concepts"][1]
+    assert entry["remove"] == {"mine": 1}
+    assert info.operations("tree") == ["remove", "restyle"]
+    assert info.variants["tree"] == ["summer", "autumn"]
+    assert "add grass: it failed" in info.card["left_out"]
+    after = model_package.load_concepts(info)["tree"]
+    assert torch.equal(before.units, after.units)
+    assert torch.equal(before.p, after.p)
+    assert segmentation.load(tmp_path / "m" / segmentation.FILE).classes == planted.CLASSES
+    assert segmentation.FILE in info.card["files"]
 
 
 def test_without_a_judge_the_card_says_so(ground: Path, tmp_path: Path) -> None:

@@ -60,12 +60,22 @@ def dissect(
     concept: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be repeated. All if not given.")
     ] = None,
+    looks_only: Annotated[
+        bool,
+        typer.Option(
+            "--looks-only",
+            help="Keep the model's concepts and their measurements; add strengths and looks.",
+        ),
+    ] = False,
+    keep_segmenter: Annotated[
+        bool, typer.Option("--keep-segmenter", help="Put the segmenter into the model.")
+    ] = False,
     out: OutOption = None,
     in_place: InPlaceOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Find a model's concepts anew: units, strengths, looks, and what edits with them do."""
-    from ganpaint_engine import model_change, model_dissection, model_package
+    from ganpaint_engine import model_change, model_dissection, model_package, segmentation
     from ganpaint_engine.session import load_model
 
     info = model_package.find_model(model)
@@ -75,12 +85,18 @@ def dissect(
         with _progress() as on_step:
             prior = load_model(info.path, device)
             x = _pictures(prior, pictures, count)
-            result = model_dissection.run(prior, ranker, measurer, x, concept or (), on_step)
-        kept = {e["name"]: e for e in info.card["concepts"] if e.get("learned")}
-        known = model_package.load_concepts(info)
-        concepts = {**{n: known[n] for n in kept}, **result.concepts}
+            known = model_package.load_concepts(info)
+            kept = {n: c for n, c in known.items() if looks_only and n in ranker.classes}
+            result = model_dissection.run(
+                prior, ranker, measurer, x, concept or list(kept), on_step, kept
+            )
+        entries, left_out = model_dissection.merged(info.card, result, set(kept))
+        concepts = {
+            n: known[n] if e.get("learned") else result.concepts.get(n) or known[n]
+            for n, e in entries.items()
+        }
         more = {
-            "left_out": result.left_out,
+            "left_out": left_out,
             "dissection": {
                 "pictures": len(x),
                 "source": "the model's own samples" if pictures is None else "a folder of pictures",
@@ -88,9 +104,11 @@ def dissect(
                 "independent_judge": independent,
             },
         }
-        entries = [kept[n] if n not in result.entries else result.entries[n] for n in concepts]
+        files = dict(result.thumbnails)
+        if keep_segmenter:
+            files[segmentation.FILE] = segmentation.to_bytes(ranker)
         written = model_change.write(
-            info, target, concepts, entries, more, result.thumbnails, result.rankings
+            info, target, concepts, list(entries.values()), more, files, result.rankings
         )
     _table(written)
     for line in result.left_out:

@@ -69,6 +69,7 @@ class Engine:
         seed: int = 0,
         quality: str = "final",
         model: Optional[str] = None,
+        variant: Optional[str] = None,
         slot: Optional[str] = None,
         keep_result: bool = False,
         keep_photo: bool = True,
@@ -77,9 +78,10 @@ class Engine:
 
         ``image`` is (bytes, width, height, channels 3 or 4): rows of 8-bit sRGB, alpha straight.
         ``mask`` is (bytes, width, height) of the same size, 0..255, soft values kept.
-        ``operation`` is "add" or "remove", ``quality`` "preview" or "final". Earlier previews of
-        the same ``slot`` that are not done end with "superseded". With ``keep_result`` the job
-        outlives the connection, see fetch(). Without ``keep_photo`` nothing of it is kept.
+        ``operation`` is "add", "remove" or "restyle", ``variant`` the name of a look for the first
+        and the last; ``quality`` is "preview" or "final". Earlier previews of the same ``slot``
+        that are not done end with "superseded". With ``keep_result`` the job outlives the
+        connection, see fetch(). Without ``keep_photo`` nothing of it is kept.
         Raises BridgeError bad_request when sizes and bytes do not agree.
         """
         params: Dict[str, Any] = {
@@ -91,6 +93,8 @@ class Engine:
         }
         if model is not None:
             params["model"] = model
+        if variant is not None:
+            params["variant"] = variant
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
             raise BridgeError("bad_request", "There is a job of this id already.")
