@@ -191,7 +191,7 @@ class Run:
 
 def _is_free(client: Client) -> bool:
     status = client.status()
-    return status["running"] is None and status["waiting"] == 0
+    return not status["active"] and not status["waiting"]
 
 
 def strays(known: set[int]) -> list[int]:

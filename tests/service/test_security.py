@@ -74,3 +74,19 @@ def test_own_process_is_alive_and_absurd_ones_are_not():
     assert not security.alive(0)
     assert not security.alive(-1)
     assert not security.alive(2**22 + 1)
+
+
+def test_a_folder_prepared_by_somebody_else_is_refused(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (tmp_path / "link").symlink_to(mine)
+    with pytest.raises(PermissionError):
+        security.private_dir(tmp_path / "link")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    try:
+        os.chown(theirs, 12345, 12345)
+    except PermissionError:
+        pytest.skip("giving a folder away takes root")
+    with pytest.raises(PermissionError):
+        security.private_dir(theirs)
