@@ -28,9 +28,9 @@ OFFERED = 12
 """Seeds go round among so many exemplars."""
 HOLDS = 0.1
 """Share of a cell above which an exemplar's cell belongs to the concept."""
-AROUND, LOOK, MOVED = 0.1, 0.3, 0.004
-"""Weights of the surroundings' and of the look's difference, and of a cell's move up or down,
-against the squared difference of shares."""
+BEYOND, AROUND, LOOK, MOVED = 0.5, 0.1, 0.3, 0.004
+"""Weights against the squared difference of shares: of the concept's going on beyond the stroke, of
+the surroundings' and of the look's difference, and of a cell's move up or down."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Exemplars:
         ys, xs = torch.nonzero(cover[0, 0] > 0, as_tuple=True)
         shifts = _shifts(ys, xs)
         wanted = cover[0, 0, ys, xs]
-        shape = torch.stack(
-            [_difference(share[:, ys + dy, xs + dx], wanted) + MOVED * abs(dy) for dy, dx in shifts]
-        )
+        shape = self._shapes(share, cover, shifts)
         if look is not None:
             shape = shape + LOOK * self._unlike(share, look)
         costs, order = shape.flatten().topk(min(LOOKED_AT, shape.numel()), largest=False)
@@ -87,6 +85,23 @@ class Exemplars:
         meant = torch.zeros_like(cover)
         meant[0, 0, ys, xs] = (held | (wanted >= 0.5)).float()
         return p, meant
+
+    def _shapes(self, share: Tensor, cover: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
+        """How the concept's shape at each place differs from the stroke's: S×N.
+
+        It should also end where the stroke ends: of a thing that is cut off one sees the cut.
+        """
+        on = (cover > 0).float()
+        ys, xs = torch.nonzero(on[0, 0], as_tuple=True)
+        edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
+        wide = F.pad(share, (GRID,) * 4)
+        wanted = cover[0, 0, ys, xs]
+        costs = []
+        for dy, dx in shifts:
+            cost = _difference(share[:, ys + dy, xs + dx], wanted) + MOVED * abs(dy)
+            beyond = wide[:, edge_y + dy + GRID, edge_x + dx + GRID]
+            costs.append(cost + BEYOND * beyond.square().sum(1) / len(ys))
+        return torch.stack(costs)
 
     def _unlike(self, share: Tensor, look: Tensor) -> Tensor:
         """How far each exemplar's concept is from a look: N values."""
