@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CARD = "model.json"
-GENERATOR, ENCODER, CONCEPTS, EXEMPLARS = (
+GENERATOR, ENCODER, CONCEPTS, EXEMPLARS, SEGMENTER = (
     "generator.safetensors",
     "encoder.safetensors",
     "concepts.safetensors",
     "exemplars.safetensors",
+    "segmenter.safetensors",
 )
 _TENSORS = ("units", "rivals", "p", "variants")
 _LATER_TENSORS = ("ranking", "levels")  # packages made before these have none
@@ -347,11 +348,13 @@ def save(
     concepts: dict[str, Concept] | None,
     half: bool = True,
     exemplars: Exemplars | None = None,
+    segmenter: dict[str, Tensor] | None = None,
 ) -> ModelInfo:
     """Write a package: its weights, then the card with their hashes.
 
     encoder, concepts: none for a generator that is not prepared. half: the generator's weights as
-    fp16; an imported one keeps the numbers it came with. Raises DiskFull.
+    fp16; an imported one keeps the numbers it came with. exemplars and segmenter: for additions,
+    and for dissecting the model again, where it has them. Raises DiskFull.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {GENERATOR: generator}
@@ -359,6 +362,8 @@ def save(
         contents[ENCODER] = encoder
     if concepts is not None:
         contents[CONCEPTS] = concept_tensors(concepts)
+    if segmenter is not None:
+        contents[SEGMENTER] = segmenter
     if exemplars is not None:
         contents[EXEMPLARS] = {"r": exemplars.r, "shares": exemplars.shares}
         card = {**card, "exemplars": {"count": len(exemplars.r), "concepts": [*exemplars.names]}}

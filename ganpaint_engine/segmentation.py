@@ -39,10 +39,6 @@ def _enlarge(logits: Tensor, x: Tensor) -> Tensor:
     return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
-FILE = "segmenter.safetensors"
-"""A segmenter in a model package."""
-
-
 def _conv(c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     conv = nn.Conv2d(c_in, c_out, 3, stride, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))

@@ -17,7 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 import ganpaint_engine as gp
-from ganpaint_engine import cli, errors, model_change, model_package, paths, segmentation
+from ganpaint_engine import cli, errors, model_change, model_package, paths
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A planted model with its segmenter, a judge, and forty scenes."""
     folder = tmp_path_factory.mktemp("planted")
     planted.package(folder / "model")
-    planted.save_segmenter(planted.segmenter(), folder / "model" / segmentation.FILE)
+    planted.save_segmenter(planted.segmenter(), folder / "model" / model_package.SEGMENTER)
     planted.save_segmenter(planted.judge(), folder / "judge.safetensors")
     planted.scenes(folder / "scenes", 40)
     return folder
@@ -213,7 +213,7 @@ def test_bad_input_has_its_code(ground: Path, tmp_path: Path) -> None:
     model, scenes = ground / "model", ground / "scenes"
     bare = tmp_path / "bare"
     shutil.copytree(model, bare)
-    (bare / segmentation.FILE).unlink()
+    (bare / model_package.SEGMENTER).unlink()
     few = tmp_path / "few"
     planted.scenes(few, 3)
     (few / "broken.png").write_bytes(b"no picture")
@@ -227,7 +227,7 @@ def test_bad_input_has_its_code(ground: Path, tmp_path: Path) -> None:
         ([model, "--segmenter", tmp_path / "nowhere.pt"], errors.BadRequest),
         ([model, "--segmenter", tmp_path / "noise.safetensors"], errors.DamagedModel),
         ([model, "--segmenter", model / model_package.ENCODER], errors.DamagedModel),
-        ([model, "--judge", model / segmentation.FILE], errors.BadRequest),
+        ([model, "--judge", model / model_package.SEGMENTER], errors.BadRequest),
         (["no-such-model"], errors.UnknownModel),
     ]
     for arguments, error in cases:

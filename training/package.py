@@ -199,7 +199,9 @@ def build(args: argparse.Namespace) -> int:
     draft["measured"] = measured(prior, judge, held, effects)
     x = held.pictures.to(prior.device).float() / 127.5 - 1
     draft["familiar"] = {"entropy": familiarity.limit(load_judge(), list(x.split(1)))}
-    info = model_package.save(args.out, draft, *weights, concepts, exemplars=library)
+    info = model_package.save(
+        args.out, draft, *weights, concepts, exemplars=library, segmenter=segmenter.state_dict()
+    )
     print(f"{info.path}: {', '.join(info.concepts)}; {draft['measured']}")
     return 0
 

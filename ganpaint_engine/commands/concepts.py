@@ -137,9 +137,9 @@ def _segmenters(
     info: ModelInfo, segmenter: Path | None, judge: Path | None
 ) -> tuple[Segmenter, Segmenter, bool]:
     """Who ranks, who measures, and whether these are two. Raises SegmenterMissing, BadRequest."""
-    from ganpaint_engine import paths, segmentation
+    from ganpaint_engine import model_package, paths, segmentation
 
-    own = info.path / segmentation.FILE
+    own = info.path / model_package.SEGMENTER
     if segmenter is None and not own.is_file():
         raise SegmenterMissing(
             f"The model {info.name} has no segmenter of its own: name one with --segmenter, or "
