@@ -28,7 +28,7 @@ OFFERED = 12
 """Seeds go round among so many exemplars."""
 HOLDS = 0.1
 """Share of a cell above which an exemplar's cell belongs to the concept."""
-BEYOND, AROUND, LOOK, MOVED = 0.5, 0.05, 0.3, 0.004
+BEYOND, AROUND, LOOK, MOVED = 0.5, 0.02, 0.3, 0.004
 """Weights against the squared difference of shares: of the concept's going on beyond the stroke, of
 the surroundings' and of the look's difference, and of a cell's move up or down."""
 
