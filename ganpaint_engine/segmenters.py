@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganpaint_engine import paths, segmentation
+from ganpaint_engine import model_package, paths, segmentation
 from ganpaint_engine.errors import BadRequest, SegmenterMissing
 from ganpaint_engine.model_package import ModelInfo
 from ganpaint_engine.segmentation import Segmenter
@@ -53,7 +53,7 @@ def find(wanted: str | None, info: ModelInfo | None = None) -> Segmenter:
     SegmenterMissing (its library or weights are not here), DamagedModel.
     """
     if wanted is None:
-        own = None if info is None else info.path / segmentation.FILE
+        own = None if info is None else info.path / model_package.SEGMENTER
         shipped = own if own is not None and own.is_file() else paths.segmenter_file()
         if not shipped.is_file():
             raise SegmenterMissing("No segmenter came with this installation: name one.")

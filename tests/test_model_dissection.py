@@ -17,7 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 import ganpaint_engine as gp
-from ganpaint_engine import cli, errors, model_change, model_package, paths
+from ganpaint_engine import cli, errors, model_change, model_package, paths, segmentation
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,11 @@ def test_looks_only_keeps_concepts_and_measurements(ground: Path, tmp_path: Path
     before = model_package.load_concepts(model_package.read_card(tmp_path / "m"))["tree"]
     options = ["--pictures", ground / "scenes", "--looks-only", "--keep-segmenter"]
     cli_run(
-        "dissect", tmp_path / "m", "--segmenter", ground / "model" / segmentation.FILE, *options
+        "dissect",
+        tmp_path / "m",
+        "--segmenter",
+        ground / "model" / model_package.SEGMENTER,
+        *options,
     )
     info = model_package.read_card(tmp_path / "m")
     model_package.verify(info)
@@ -139,8 +143,8 @@ def test_looks_only_keeps_concepts_and_measurements(ground: Path, tmp_path: Path
     after = model_package.load_concepts(info)["tree"]
     assert torch.equal(before.units, after.units)
     assert torch.equal(before.p, after.p)
-    assert segmentation.load(tmp_path / "m" / segmentation.FILE).classes == planted.CLASSES
-    assert segmentation.FILE in info.card["files"]
+    assert segmentation.load(tmp_path / "m" / model_package.SEGMENTER).classes == planted.CLASSES
+    assert model_package.SEGMENTER in info.card["files"]
 
 
 def test_without_a_judge_the_card_says_so(ground: Path, tmp_path: Path) -> None:

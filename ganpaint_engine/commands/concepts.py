@@ -106,7 +106,7 @@ def dissect(
         }
         files = dict(result.thumbnails)
         if keep_segmenter:
-            files[segmentation.FILE] = segmentation.to_bytes(ranker)
+            files[model_package.SEGMENTER] = segmentation.to_bytes(ranker)
         written = model_change.write(
             info, target, concepts, list(entries.values()), more, files, result.rankings
         )
