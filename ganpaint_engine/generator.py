@@ -71,7 +71,8 @@ class SplitGenerator(nn.Module):
 
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
     """Scale each pixel's feature vector to unit root mean square. NCHW to NCHW."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + eps)
+    # Divided by a root, as the published layouts define it: bit by bit the same.
+    return x / torch.sqrt(x.square().mean(dim=1, keepdim=True) + eps)
 
 
 class WScale(nn.Module):

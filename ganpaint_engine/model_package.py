@@ -311,6 +311,15 @@ def new_package(name: str, replace: bool = False) -> Iterator[Path]:
         raise BadRequest(f"{target} cannot be written: {error}.") from error
 
 
+def remove(name: str) -> Path:
+    """Delete one of the person's models; the folder it was in. Raises UnknownModel, BadRequest."""
+    info = find_model(checked_name(name))
+    if info.path.parent != paths.user_models_dir():
+        raise BadRequest(f"{name} is a bundled model: it stays.")
+    shutil.rmtree(info.path)
+    return info.path
+
+
 def _forget_abandoned(staging: Path) -> None:
     """Remove what a killed process left behind a day ago or earlier."""
     for left in staging.iterdir():

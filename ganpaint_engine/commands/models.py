@@ -143,6 +143,19 @@ def tell_imported(found: ModelInfo) -> None:
 
 
 @app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="The name of a model of your own.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a model of your own, with what was prepared for it."""
+    from ganpaint_engine import model_package
+
+    found = model_package.find_model(name)
+    if yes or typer.confirm(f"Delete {found.path}?"):
+        out_console.print(f"Deleted {escape(str(model_package.remove(name)))}.")
+
+
+@app.command()
 def sample(
     name: ModelArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the sheet goes.")],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganpaint_engine.errors import EmptyMask
-from ganpaint_engine.model_package import list_models
+from ganpaint_engine.model_package import find_model, list_models
 from ganpaint_engine.service.jobs import Job, Progress, Result
 from ganpaint_engine.service.photos import OpenPhotos
 from ganpaint_engine.service.server import Work
@@ -99,7 +99,9 @@ class Edits:
         return Result(fields, [edit.patch.convert("RGBA").tobytes()])
 
     def _prior(self, name: str) -> Prior:
-        if name not in self._priors:
+        """The model, loaded anew if it was replaced, prepared or taught since it was loaded."""
+        kept = self._priors.get(name)
+        if kept is None or find_model(name).card != kept.info.card:
             import ganpaint_engine as gp
 
             self._priors[name] = prior = gp.load_model(name, device=self._device)

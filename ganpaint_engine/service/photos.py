@@ -86,6 +86,7 @@ class OpenPhotos:
         if key in self._photos:
             self._hits += 1
             self._photos.move_to_end(key)
+            self._photos[key].prior = prior  # the same weights; concepts may have been learnt
             return self._photos[key], name, False
         self._misses += 1
         keep = keep and self._keeps

@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import resource
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -162,6 +163,33 @@ def test_editors_are_not_offered_it(weights: Path) -> None:
     about = Edits("cpu").about()
     assert [model["name"] for model in about["models"]] == ["churches"]
     assert about["default_model"] == "churches"
+
+
+def test_an_engine_that_runs_takes_notice_when_a_model_is_prepared(
+    weights: Path, small_model: Path
+) -> None:
+    import_file(weights, name="x")
+    edits = Edits("cpu")
+    with pytest.raises(errors.ModelNotPrepared):
+        edits._prior("x").concept("tree")
+    with model_package.new_package("x", replace=True) as folder:
+        shutil.copytree(small_model, folder, dirs_exist_ok=True)
+    prior = edits._prior("x")
+    assert prior.concept("tree").name == "tree"
+    assert edits._prior("x") is prior
+
+
+def test_removing_a_model(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import_file(weights, name="x")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["models", "remove", "x", "--yes"])
+    assert end.value.code == 0
+    assert listed() == ["churches"]
+    assert left_in_models() == []
+    for name, error in (("x", errors.UnknownModel), ("churches", errors.BadRequest)):
+        with pytest.raises(error):
+            model_package.remove(name)
+    assert listed() == ["churches"]
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (1, -1)])

@@ -68,7 +68,7 @@ def proggan_of_z(
     depth = sum(name.startswith("features.") and "conv" in name for name in older)
     for i in range(depth + 1):
         name = f"features.{i}" if i < depth else "output"
-        x = x * (x.pow(2).mean(1, keepdim=True) + 1e-8).rsqrt()
+        x = x / (x.pow(2).mean(1, keepdim=True) + 1e-8).sqrt()
         if 0 < i < depth and i % 2 == 0:
             x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
         w = older[f"{name}.conv.weight"].to(dtype)
