@@ -312,6 +312,17 @@ class PhotoSession:
         """Width and height, px."""
         return self._rgb.shape[1], self._rgb.shape[0]
 
+    def place(self, mask: Image.Image | np.ndarray) -> window.Window:
+        """The window in which an edit under ``mask`` would be made. Raises as edit does."""
+        return self._place(window.as_mask(mask, *self.size))
+
+    def _place(self, stroke: np.ndarray) -> window.Window:
+        return window.window_for(window.bounds(stroke), *self.size, self.prior.resolution)
+
+    def has(self, place: window.Window) -> bool:
+        """Whether a window's inversion is at hand."""
+        return place in self._inversions
+
     def inverted(self, place: window.Window, on_step: OnStep = _silent) -> Inversion:
         """The inversion of a window, made at its first use."""
         if place not in self._inversions:
@@ -383,7 +394,7 @@ class PhotoSession:
             ahead = 0.25
             look = self._look_of(like, like_image, lambda f, stage: on_step(ahead * f, stage))
             wish = dataclasses.replace(wish, look=look)
-        place = window.window_for(window.bounds(stroke), *self.size, self.prior.resolution)
+        place = self._place(stroke)
         inverted = self.inverted(place, lambda f, stage: on_step(ahead + (0.5 - ahead) * f, stage))
         opened = time.monotonic()
         try:
@@ -437,7 +448,7 @@ class PhotoSession:
     def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> Tensor:
         """p_c of what is under ``mask`` in this photo: the mean activation there, C values."""
         region = window.as_mask(mask, *self.size)
-        place = window.window_for(window.bounds(region), *self.size, self.prior.resolution)
+        place = self._place(region)
         inverted = self.inverted(place, on_step)
         share = F.adaptive_avg_pool2d(self._in_window(region, place), GRID)
         # A region smaller than a cell fills none: what counts is which cells it fills most.

@@ -22,11 +22,10 @@ _CANCELLED = {"type": "CANCELLED"}
 
 
 class Desk:
-    """Takes, stops and fetches jobs. ``send`` goes to a peer; ``begin`` hands to the worker."""
+    """Takes, stops and fetches jobs. ``send`` goes to a peer."""
 
-    def __init__(self, send: Send, begin: Callable[[Job], None]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._begin = begin
         self.counters = Counters()
         self.queue = JobQueue(
             Bounds(
@@ -58,11 +57,10 @@ class Desk:
         if job.key in self.results:
             raise BadRequest("There is a kept result of this id already.")
         older = [] if job.slot is None else self._previews_in(owner, job.slot)
-        self.queue.add(job, instead_of=older)
+        position = self.queue.add(job, instead_of=older)
         for other in older:
             self._stop(other, {"type": "SUPERSEDED", "by": job.job_id})
-        self._tell(job, {"type": "QUEUED", "position": self.queue.positions()[job]})
-        self.start_next()
+        self._tell(job, {"type": "QUEUED", "position": position})
 
     def _previews_in(self, owner: bytes, slot: str) -> list[Job]:
         live = self.queue.live()
@@ -121,11 +119,6 @@ class Desk:
 
     # -- what becomes of jobs ----------------------------------------------------------------
 
-    def start_next(self) -> None:
-        """Hand to the worker what may be begun now."""
-        while (job := self.queue.start_next()) is not None:
-            self._begin(job)
-
     def take_report(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         """News of a job from the worker."""
         if header["type"] == "PROGRESS":
@@ -138,7 +131,7 @@ class Desk:
     def _stop(self, job: Job, ending: dict[str, Any]) -> None:
         """Stop a live job: at once where it waits or is paused, else at its next step."""
         job.stop(ending)
-        if self.queue.remove(job) or job in self.queue.active[:-1]:
+        if self.queue.remove(job) or self.queue.is_paused(job):
             self._end(job, job.ending, [])
 
     def _end(self, job: Job, header: dict[str, Any], frames: Frames) -> None:

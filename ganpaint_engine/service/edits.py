@@ -67,15 +67,13 @@ class Edits:
         mask = np.frombuffer(job.frames[1], np.uint8).reshape(height, width)
         if not mask.any():
             raise EmptyMask("Nothing is selected: the mask is empty.")
-        name = params["model"] or self.about()["default_model"] or DEFAULT_MODEL
+        name = self._model_of(job)
         progress(0.0, "loading the model")
         prior = self._prior(name)
         prior.concept(params["concept"])  # an unknown one is told before the photo is opened
         photo, digest, is_new = self.photos.opened(
             prior,
-            job.request["image"],
-            job.frames[0],
-            job.request["keep_photo"],
+            job,
             lambda fraction, stage: progress(_OPEN_SHARE * fraction, stage),
         )
         start = _OPEN_SHARE if is_new else 0.0
@@ -97,6 +95,17 @@ class Edits:
         }
         self.photos.trim()  # the edit may have opened another window of it
         return Result(fields, [edit.patch.convert("RGBA").tobytes()])
+
+    def _model_of(self, job: Job) -> str:
+        named: str | None = job.request["params"]["model"]
+        return named or self.about()["default_model"] or DEFAULT_MODEL
+
+    def is_quick(self, job: Job) -> bool:
+        """Whether a waiting preview needs no more than a forward pass."""
+        if "model" not in job.notes:
+            job.notes["model"] = self._model_of(job)
+        prior = self._priors.get(job.notes["model"])
+        return prior is not None and self.photos.is_ready(prior, job)
 
     def _prior(self, name: str) -> Prior:
         """The model, loaded anew if it was replaced, prepared or taught since it was loaded."""
@@ -120,4 +129,6 @@ def edit_work(device: str) -> Work:
 
         return stub_work()
     edits = Edits(device)
-    return Work({"edit": edits.edit}, edits.about, edits.warm_up, edits.photos.figures)
+    return Work(
+        {"edit": edits.edit}, edits.about, edits.warm_up, edits.photos.figures, edits.is_quick
+    )

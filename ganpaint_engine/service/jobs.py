@@ -1,7 +1,7 @@
 """Jobs, and the queue they wait in: previews before finals, clients in turn, bounded.
 
-The queue belongs to the I/O thread and needs no lock. The only things of a job that the worker's
-thread touches as well are its frames, which it lets go of at the end, and its ``stopped`` flag.
+The I/O thread puts jobs in and takes out those that are stopped or over; the worker begins them.
+Of a job itself the worker touches its frames, which it lets go of at the end, and ``begun``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Job:
     news: dict[str, Any] = field(default_factory=dict)  # the last message about it,
     told: float = 0.0  # and when that was
     over: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)  # what the handler has found out about it
 
     def __post_init__(self) -> None:
         self.size = sum(len(frame) for frame in self.frames)
@@ -107,9 +108,9 @@ class Bounds:
 class JobQueue:
     """Live jobs. Among jobs of one priority the clients take turns, one job each.
 
-    ``active`` are the begun ones: the last of them runs, the one before it is paused. A final that
-    waits is begun even while previews wait, because it lets them pass at each of its steps: so
-    neither kind keeps the other from going on.
+    ``active`` are the begun ones: the last of them runs, those before it are paused. Where nothing
+    runs, a final is begun even while previews wait, because it lets them pass at each of its steps:
+    so neither kind keeps the other from going on.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -117,10 +118,12 @@ class JobQueue:
         self._waiting: list[Job] = []
         self._turns: dict[tuple[int, bytes], int] = {}  # of clients with a waiting job
         self._numbers = itertools.count()
+        self._changed = threading.Condition(threading.RLock())
+        self._closed = False
         self.active: list[Job] = []
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self.active)
+        return len(self._all())
 
     @property
     def size(self) -> int:
@@ -132,11 +135,13 @@ class JobQueue:
         return len({job.owner for job in self._all()})
 
     def _all(self) -> list[Job]:
-        return self.active + self._waiting
+        with self._changed:
+            return self.active + self._waiting
 
     def waiting(self) -> list[Job]:
-        """The waiting jobs, in the order in which they would now be begun."""
-        turns, left, order = dict(self._turns), list(self._waiting), []
+        """The waiting jobs, previews first, each kind in the order in which it would be begun."""
+        with self._changed:
+            turns, left, order = dict(self._turns), list(self._waiting), []
         later = itertools.count(max(turns.values(), default=0) + 1)
         while left:
             job = min(left, key=lambda one: (one.priority, turns[one.priority, one.owner]))
@@ -147,31 +152,38 @@ class JobQueue:
 
     def live(self) -> list[Job]:
         """All jobs that are not over, in their order."""
-        return [job for job in self.active + self.waiting() if not job.over]
+        with self._changed:
+            return [job for job in self.active + self.waiting() if not job.over]
 
     def positions(self) -> dict[Job, int]:
         """For each waiting job, how many come before it; a final is not in a preview's way."""
-        waiting = self.waiting()
-        previews = sum(job.priority == PREVIEW for job in self.active)
+        with self._changed:
+            waiting, active = self.waiting(), list(self.active)
+        previews = sum(job.priority == PREVIEW for job in active)
         return {
-            job: number + (previews if job.priority == PREVIEW else len(self.active))
+            job: number + (previews if job.priority == PREVIEW else len(active))
             for number, job in enumerate(waiting)
         }
 
     def find(self, owner: bytes, job_id: str) -> Job | None:
         return next((job for job in self.live() if job.key == (owner, job_id)), None)
 
-    def add(self, job: Job, instead_of: Sequence[Job] = ()) -> None:
-        """Take a job in; ``instead_of``: live jobs that will be stopped once it is.
+    # -- the I/O thread's side ---------------------------------------------------------------
+
+    def add(self, job: Job, instead_of: Sequence[Job] = ()) -> int:
+        """Take a job in, and tell its position. ``instead_of``: live jobs that will be stopped.
 
         Raises BadRequest for a job id that is alive, QueueFull when there is no room.
         """
-        if self.find(job.owner, job.job_id):
-            raise BadRequest("There is a live job of this id already.")
-        self._check_room(job, [other for other in self._all() if other not in instead_of])
-        if not any(self._turn_of(other) == self._turn_of(job) for other in self._waiting):
-            self._turns[self._turn_of(job)] = next(self._numbers)
-        self._waiting.append(job)
+        with self._changed:
+            if self.find(job.owner, job.job_id):
+                raise BadRequest("There is a live job of this id already.")
+            self._check_room(job, [other for other in self._all() if other not in instead_of])
+            if not self._has_another(job):
+                self._turns[job.priority, job.owner] = next(self._numbers)
+            self._waiting.append(job)
+            self._changed.notify()
+            return self.positions()[job]
 
     def _check_room(self, job: Job, others: Sequence[Job]) -> None:
         mine = [other for other in others if other.owner == job.owner]
@@ -183,42 +195,72 @@ class JobQueue:
                 text = f"{len(jobs)} edits {whose}are waiting already."
                 raise QueueFull(text, jobs=len(jobs), max_jobs=most, max_bytes=most_bytes)
 
-    @staticmethod
-    def _turn_of(job: Job) -> tuple[int, bytes]:
-        return job.priority, job.owner
-
-    def start_next(self) -> Job | None:
-        """The job to be begun now: when nothing runs, or a preview while a final runs."""
-        waiting = self.waiting()
-        previews = [job for job in waiting if job.priority == PREVIEW]
-        finals = [job for job in waiting if job.priority == FINAL]
-        if not self.active:
-            candidates = finals or previews
-        elif len(self.active) == 1 and self.active[0].priority == FINAL:
-            candidates = previews
-        else:
-            candidates = []
-        if not candidates:
-            return None
-        job = candidates[0]
-        self._turns[self._turn_of(job)] = next(self._numbers)
-        self.remove(job)
-        job.begun = time.monotonic()
-        self.active.append(job)
-        return job
+    def _has_another(self, job: Job) -> bool:
+        """Whether a job of this client and priority waits."""
+        kind = (job.priority, job.owner)
+        return any((other.priority, other.owner) == kind for other in self._waiting)
 
     def remove(self, job: Job) -> bool:
         """Take a waiting job out; whether it was one."""
-        if job not in self._waiting:
-            return False
-        self._waiting.remove(job)
-        if not any(self._turn_of(other) == self._turn_of(job) for other in self._waiting):
-            self._turns.pop(self._turn_of(job), None)
-        return True
+        with self._changed:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            if not self._has_another(job):
+                self._turns.pop((job.priority, job.owner), None)
+            return True
+
+    def is_paused(self, job: Job) -> bool:
+        """Whether the job was begun, and another one runs on top of it."""
+        with self._changed:
+            return job in self.active[:-1]
 
     def finished(self, job: Job) -> None:
-        if job in self.active:
-            self.active.remove(job)
+        """Forget a job that is over."""
+        with self._changed:
+            if job in self.active:
+                self.active.remove(job)
+
+    def close(self) -> None:
+        """There will be no more: ``next`` returns None."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    # -- the worker's side -------------------------------------------------------------------
+
+    def next(self) -> Job | None:
+        """Begin the job whose turn it is; waits for one. None once the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                waiting = self.waiting()
+                finals = [job for job in waiting if job.priority == FINAL]
+                for job in finals or waiting:
+                    self._begin(job)
+                    return job
+                self._changed.wait()
+        return None
+
+    def next_passing(self, job: Job, is_quick: Callable[[Job], bool]) -> Job | None:
+        """Begin a preview that may pass ``job``, which runs: any passes a final, a quick one passes
+        a preview that is not. None where there is none."""
+        if self._closed:
+            return None
+        for other in self.waiting():
+            if other.priority != PREVIEW:
+                return None
+            if job.priority == FINAL or is_quick(other):
+                with self._changed:
+                    if other in self._waiting:  # nobody has taken it out meanwhile
+                        self._begin(other)
+                        return other
+        return None
+
+    def _begin(self, job: Job) -> None:
+        self._turns[job.priority, job.owner] = next(self._numbers)
+        self.remove(job)
+        job.begun = time.monotonic()
+        self.active.append(job)
 
 
 def failed(error: GanpaintError) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganpaint_engine import settings
+from ganpaint_engine.errors import GanpaintError
 from ganpaint_engine.photo_cache import DEFAULT_MIB, Computed, PhotoCache
+from ganpaint_engine.service.jobs import Job
 
 if TYPE_CHECKING:
     from ganpaint_engine.session import PhotoSession, Prior
@@ -24,6 +26,18 @@ def digest(pixels: bytes, shape: tuple[int, ...]) -> str:
     hashed = hashlib.blake2b(pixels, digest_size=16)
     hashed.update(repr(shape).encode())
     return hashed.hexdigest()
+
+
+def _shape(job: Job) -> tuple[int, int, int]:
+    image = job.request["image"]
+    return image["height"], image["width"], image["channels"]
+
+
+def _name(job: Job) -> str:
+    """The digest of a job's photo; made once."""
+    if "photo" not in job.notes:
+        job.notes["photo"] = digest(job.frames[0], _shape(job))
+    return str(job.notes["photo"])
 
 
 class Shelf:
@@ -70,18 +84,14 @@ class OpenPhotos:
     def opened(
         self,
         prior: Prior,
-        image: dict[str, Any],
-        pixels: bytes,
-        keep: bool,
+        job: Job,
         on_step: Callable[[float, str], None],
     ) -> tuple[PhotoSession, str, bool]:
-        """The open photo, its name, and whether it had to be opened.
+        """The open photo of a job, its name, and whether it had to be opened.
 
-        image: the ``image`` of SUBMIT, and pixels its frame. keep: whether this photo may be kept;
-        if not, it is written nowhere, and no other job will find it.
+        One that the job forbids to keep is written nowhere, and no other job will find it.
         """
-        shape = (image["height"], image["width"], image["channels"])
-        name = digest(pixels, shape)
+        name = _name(job)
         key = (prior.key, name)
         if key in self._photos:
             self._hits += 1
@@ -89,13 +99,28 @@ class OpenPhotos:
             self._photos[key].prior = prior  # the same weights; concepts may have been learnt
             return self._photos[key], name, False
         self._misses += 1
-        keep = keep and self._keeps
+        keep = job.request["keep_photo"] and self._keeps
         shelf = Shelf(self._cache, prior.key, name) if keep and self._cache else None
-        photo = prior.open(np.frombuffer(pixels, np.uint8).reshape(shape), on_step, shelf)
+        pixels = np.frombuffer(job.frames[0], np.uint8).reshape(_shape(job))
+        photo = prior.open(pixels, on_step, shelf)
         if keep:
             self._photos[key] = photo
             self.trim()
         return photo, name, True
+
+    def is_ready(self, prior: Prior, job: Job) -> bool:
+        """Whether nothing has to be computed before a waiting job's edit itself."""
+        photo = self._photos.get((prior.key, _name(job)))
+        if photo is None:
+            return False
+        if "place" not in job.notes:
+            height, width, _ = _shape(job)
+            mask = np.frombuffer(job.frames[1], np.uint8).reshape(height, width)
+            try:
+                job.notes["place"] = photo.place(mask)
+            except GanpaintError:
+                return True  # it will fail at once
+        return photo.has(job.notes["place"])
 
     def trim(self) -> None:
         """Let go of the photos used longest ago where they are too many bytes."""

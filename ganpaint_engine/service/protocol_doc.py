@@ -91,7 +91,8 @@ client of a job can hear of it, cancel it or fetch it; nobody else is told that 
 - **Order.** Previews come before finals, and clients take turns, one job each. One job is worked on
   at a time. A final is paused between two optimisation steps while a preview is worked on, then
   makes at least one more step before the next preview: a preview waits for no more than one step
-  of a final, and previews without end do not keep a final from being done.
+  of a final, and previews without end do not keep a final from being done. In the same way a
+  preview whose photo is open passes one that still has to open its own.
 - **Slots.** A `SUBMIT` with a `slot` supersedes this client's previews of that slot that are not
   done. Finals are never superseded.
 - **Stopping.** `CANCEL` may come at any time and may come twice. A waiting or paused job ends at

@@ -14,7 +14,6 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import zmq
@@ -29,9 +28,11 @@ from ganpaint_engine.errors import (
 )
 from ganpaint_engine.service import protocol, security, stats
 from ganpaint_engine.service.desk import Desk
-from ganpaint_engine.service.jobs import Frames, Handler, Job, failed
+from ganpaint_engine.service.jobs import Frames, Job, failed
 from ganpaint_engine.service.limits import MessageRate
-from ganpaint_engine.service.worker import Worker
+from ganpaint_engine.service.worker import Work, Worker
+
+__all__ = ["Server", "Work"]
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +48,6 @@ _HEARTBEAT_TIMEOUT = 120_000
 _HIGH_WATER = 1000  # messages a client may leave unread
 _MAX_PARTS = 8  # frames of a message that are kept; no message has more than three
 _UNREAD = 32  # messages of a client that libzmq takes before we do
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the engine can do.
-
-    about: WELCOME's device, default_model and models. cache: STATS_REPLY's. Both are called by the
-    I/O thread, and are cheap. warm_up: what the worker does first.
-    """
-
-    handlers: Mapping[str, Handler]
-    about: Callable[[], dict[str, Any]]
-    warm_up: Callable[[], None] = lambda: None
-    cache: Callable[[], dict[str, int]] = dict
 
 
 class Peer(NamedTuple):
@@ -104,9 +91,9 @@ class Server:
         self._zap = security.ZapHandler(self._context, token, allowed)
         self._routers = [self._listen(door) for door in doors]
         self.endpoints = [router.getsockopt_string(zmq.LAST_ENDPOINT) for router in self._routers]
-        self._worker = Worker(work.handlers, self._report, work.warm_up)
         self._worker_started = False
-        self._desk = Desk(self._send, self._worker.take)
+        self._desk = Desk(self._send)
+        self._worker = Worker(work, self._desk.queue, self._report)
 
     def _listen(self, door: security.Door) -> zmq.Socket[bytes]:
         router = self._context.socket(zmq.ROUTER)
@@ -187,7 +174,6 @@ class Server:
         while not self._reports.empty():
             self._desk.take_report(*self._reports.get())
             self._active = time.monotonic()
-        self._desk.start_next()
 
     # -- sending -----------------------------------------------------------------------------
 

@@ -1,22 +1,31 @@
-"""The thread that works on jobs, one at a time; a final edit lets previews pass between two steps.
+"""The thread that works on jobs, one at a time; long ones let previews pass between two steps.
 
-It gets jobs through ``take`` and tells what becomes of them through a callback. Every step of a
-job calls its ``progress``: there a stopped job ends, and there a final edit is paused while a
-preview that was handed over meanwhile is worked on, on top of it in the same thread. That needs no
-lock: weights are never changed by a job, and what a job computes is its own until it is done.
+It takes jobs from the queue and tells what becomes of them through a callback. Every step of a job
+calls its ``progress``: there a stopped job ends, and there a final edit is paused while a preview
+is worked on, on top of it in the same thread; and so is a preview that has to open its photo, while
+one whose photo is open is worked on. That needs no lock: weights are never changed by a job, and
+what a job computes is its own until it is done.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ganpaint_engine.errors import GanpaintError, InternalError, OutOfMemory
-from ganpaint_engine.service.jobs import FINAL, Frames, Handler, Job, Progress, Report, failed
+from ganpaint_engine.service.jobs import (
+    Frames,
+    Handler,
+    Job,
+    JobQueue,
+    Progress,
+    Report,
+    failed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,35 +47,45 @@ def failure(error: BaseException) -> GanpaintError:
     return InternalError(f"The engine failed: {type(error).__name__}: {error}")
 
 
+@dataclass(frozen=True)
+class Work:
+    """What the engine can do.
+
+    about: WELCOME's device, default_model and models. cache: STATS_REPLY's. Both are called by the
+    I/O thread, and are cheap. warm_up: what the worker does first. is_quick: whether a preview
+    would be done in about one step, because its photo is open; it may then pass one that is not.
+    """
+
+    handlers: Mapping[str, Handler]
+    about: Callable[[], dict[str, Any]]
+    warm_up: Callable[[], None] = lambda: None
+    cache: Callable[[], dict[str, int]] = dict
+    is_quick: Callable[[Job], bool] = lambda job: False
+
+
 class Worker(threading.Thread):
     """Works on jobs. ``report(job, header, frames)`` is called in this thread."""
 
-    def __init__(
-        self, handlers: Mapping[str, Handler], report: Report, warm_up: Callable[[], None]
-    ) -> None:
+    def __init__(self, work: Work, jobs: JobQueue, report: Report) -> None:
         super().__init__(name="ganpaint-worker", daemon=True)
-        self._handlers = handlers
+        self._does = work
+        self._jobs = jobs
         self._report = report
-        self._warm_up = warm_up
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._postponed: list[Job] = []
         self._paused_seconds = 0.0
 
-    def take(self, job: Job) -> None:
-        self._inbox.put(job)
-
     def stop(self, timeout: float) -> bool:
         """End after the current job; whether that happened within ``timeout`` seconds."""
-        self._inbox.put(None)
+        self._jobs.close()
         self.join(timeout)
         return not self.is_alive()
 
     def run(self) -> None:
         try:
-            self._warm_up()
+            self._does.warm_up()
         except Exception:
             log.exception("Warming up failed")  # the first job will say why
-        while (job := self._inbox.get()) is not None:
+        while (job := self._jobs.next()) is not None:
             self._finish(job, *self._work(job))
             while self._postponed:
                 again = self._postponed.pop()
@@ -82,7 +101,7 @@ class Worker(threading.Thread):
         try:
             progress = self._progress_of(job)
             progress(0.0, "starting")
-            result = self._handlers[job.op](job, progress)
+            result = self._does.handlers[job.op](job, progress)
             header = {"type": "RESULT", **result.fields}
             log.info("Job %s done in %.2f s", job.job_id, time.monotonic() - started)
             return header, result.frames
@@ -108,8 +127,8 @@ class Worker(threading.Thread):
 
         def progress(fraction: float, stage: str) -> None:
             nonlocal last_time, last_stage, furthest
-            if job.priority == FINAL and not job.stopped.is_set():
-                self._let_one_pass()
+            if not job.stopped.is_set():
+                self._let_one_pass(job)
             if job.stopped.is_set():
                 raise Stopped
             now = time.monotonic()
@@ -124,19 +143,15 @@ class Worker(threading.Thread):
 
         return progress
 
-    def _let_one_pass(self) -> None:
-        """Work on a preview that was handed over while the final edit on whose step we are ran."""
-        try:
-            job = self._inbox.get_nowait()
-        except queue.Empty:
+    def _let_one_pass(self, running: Job) -> None:
+        """Work on a preview that may pass the job on whose step we are, if there is one."""
+        job = self._jobs.next_passing(running, self._does.is_quick)
+        if job is None:
             return
-        if job is None:  # the engine leaves: let run() see it
-            self._inbox.put(None)
-            return
-        started = time.monotonic()
+        started, paused_before = time.monotonic(), self._paused_seconds
         header, frames = self._work(job)
         if header.get("code") == OutOfMemory.code:
             self._postponed.append(job)  # what the paused edit holds may be what was missing
         else:
             self._finish(job, header, frames)
-        self._paused_seconds += time.monotonic() - started
+        self._paused_seconds = paused_before + time.monotonic() - started

@@ -16,7 +16,7 @@ from ganpaint_engine.client import Client
 from ganpaint_engine.service import protocol, security
 
 SCRIPT = Path(__file__).with_name("small_engine.py")
-PATIENCE = 20.0  # seconds; only a failing test waits that long
+PATIENCE = 60.0  # seconds; only a failing test waits that long
 
 
 def until(condition, what="the condition"):

@@ -1,5 +1,8 @@
 """The queue: who comes next, who is refused."""
 
+import queue
+import threading
+
 import pytest
 
 from ganpaint_engine.errors import BadRequest, QueueFull
@@ -32,22 +35,22 @@ def ids(jobs):
 def test_one_clients_jobs_come_in_its_order_one_at_a_time():
     first, second = job("1"), job("2")
     waiting = filled(first, second)
-    assert waiting.start_next() is first
-    assert waiting.start_next() is None
+    assert waiting.next() is first
     waiting.finished(second)  # not begun: nothing changes
     assert waiting.active == [first]
     waiting.finished(first)
-    assert waiting.start_next() is second
+    assert waiting.next() is second
 
 
 def test_clients_take_turns():
     waiting = filled(*(job(f"a{i}", b"a") for i in range(3)), job("b0", b"b"), job("c0", b"c"))
     assert ids(waiting.waiting()) == ["a0", "b0", "c0", "a1", "a2"]
-    served = [waiting.start_next()]
+    served = [waiting.next()]
     waiting.finished(served[0])
     waiting.add(job("d0", b"d"))  # a newcomer comes after those who waited, before a second turn
     waiting.add(job("b1", b"b"))
-    while (one := waiting.start_next()) is not None:
+    while len(waiting):
+        one = waiting.next()
         served.append(one)
         waiting.finished(one)
     assert ids(served) == ["a0", "b0", "c0", "a1", "d0", "b1", "a2"]
@@ -55,7 +58,7 @@ def test_clients_take_turns():
 
 def test_positions_are_the_turns_that_come_before():
     waiting = filled(job("a0", b"a"), job("a1", b"a"), job("b0", b"b"))
-    waiting.start_next()
+    waiting.next()
     late = preview("b1", b"b")
     waiting.add(late)
     positions = {one.job_id: place for one, place in waiting.positions().items()}
@@ -63,38 +66,49 @@ def test_positions_are_the_turns_that_come_before():
     assert positions == {"b1": 0, "b0": 2, "a1": 3}
 
 
-def test_a_preview_is_begun_while_a_final_runs_and_only_one():
+def quick(job):
+    return job.job_id.startswith("quick")
+
+
+def test_any_preview_passes_a_final_and_a_quick_one_passes_a_preview():
     final, other = job("f"), job("g")
     waiting = filled(final, other)
-    assert waiting.start_next() is final
-    one, two = preview("1"), preview("2")
-    waiting.add(one)
-    waiting.add(two)
-    assert waiting.start_next() is one
-    assert waiting.start_next() is None
-    assert waiting.active == [final, one]
-    waiting.finished(one)
-    assert waiting.start_next() is two
+    assert waiting.next() is final
+    assert waiting.next_passing(final, quick) is None
+    slow, second, third = preview("slow"), preview("slow too"), preview("quick")
+    for one in (slow, second, third):
+        waiting.add(one)
+    assert waiting.next_passing(final, quick) is slow
+    assert waiting.next_passing(slow, quick) is third
+    assert waiting.next_passing(slow, quick) is None
+    assert waiting.active == [final, slow, third]
+    assert waiting.is_paused(slow)
+    assert not waiting.is_paused(third)
     waiting.finished(final)  # whichever ends first
-    assert waiting.start_next() is None
-    waiting.finished(two)
-    assert waiting.start_next() is other
+    assert waiting.next() is other
 
 
 def test_a_final_is_begun_although_previews_never_end():
     waiting = filled(preview("0"), job("f"))
-    assert waiting.start_next().job_id == "f"
+    final = waiting.next()
+    assert final.job_id == "f"
     for number in range(5):
-        assert waiting.start_next().job_id == str(number)
+        assert waiting.next_passing(final, quick).job_id == str(number)
         waiting.add(preview(str(number + 1)))
         waiting.finished(waiting.active[-1])
 
 
-def test_a_preview_waits_for_a_preview():
-    waiting = filled(preview("1"), preview("2"))
-    waiting.start_next()
-    waiting.add(job("f"))
-    assert waiting.start_next() is None
+def test_next_waits_for_a_job_and_ends_when_the_queue_is_closed():
+    waiting = JobQueue(ROOMY)
+    taken = queue.SimpleQueue()
+    thread = threading.Thread(target=lambda: [taken.put(waiting.next()) for _ in range(2)])
+    thread.start()
+    late = job("late")
+    waiting.add(late)
+    assert taken.get(timeout=20) is late
+    waiting.close()
+    assert taken.get(timeout=20) is None
+    thread.join()
 
 
 def test_a_live_id_is_refused_and_a_finished_one_may_come_again():
@@ -102,7 +116,7 @@ def test_a_live_id_is_refused_and_a_finished_one_may_come_again():
     with pytest.raises(BadRequest):
         waiting.add(job("1"))
     waiting.add(job("1", b"other"))
-    waiting.finished(waiting.start_next())
+    waiting.finished(waiting.next())
     waiting.add(job("1"))
 
 
@@ -117,7 +131,7 @@ def test_a_live_id_is_refused_and_a_finished_one_may_come_again():
 )
 def test_bounded_in_jobs_and_bytes_in_all_and_of_one_client(bounds, owner):
     waiting = filled(job("1", size=10), job("2", size=10), bounds=bounds)
-    waiting.start_next()  # one that was begun still counts
+    waiting.next()  # one that was begun still counts
     with pytest.raises(QueueFull):
         waiting.add(job("3", owner, size=10))
     waiting.finished(waiting.active[0])
@@ -135,7 +149,7 @@ def test_what_a_job_takes_the_place_of_does_not_keep_it_out():
 def test_a_waiting_job_can_be_taken_out_and_a_begun_one_cannot():
     first, second = job("1"), job("2")
     waiting = filled(first, second)
-    waiting.start_next()
+    waiting.next()
     assert waiting.remove(second)
     assert not waiting.remove(first)
     assert waiting.live() == [first]

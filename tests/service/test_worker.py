@@ -4,11 +4,11 @@ import queue
 import threading
 
 import pytest
-from test_jobs import job, preview
+from test_jobs import ROOMY, job, preview
 
 from ganpaint_engine.errors import UnknownModel
-from ganpaint_engine.service.jobs import Result
-from ganpaint_engine.service.worker import Worker, failure
+from ganpaint_engine.service.jobs import JobQueue, Result
+from ganpaint_engine.service.worker import Work, Worker, failure
 
 PATIENCE = 20
 CANCELLED = {"type": "CANCELLED"}
@@ -50,10 +50,20 @@ class Told(queue.Queue):
         return news
 
 
-def working(handler, told, warm_up=lambda: None):
-    worker = Worker({"edit": handler}, told, warm_up)
+def working(handler, told, warm_up=lambda: None, is_quick=lambda job: False):
+    worker = Worker(Work({"edit": handler}, dict, warm_up, is_quick=is_quick), waiting(), told)
+    worker.take = worker._jobs.add
     worker.start()
     return worker
+
+
+def waiting():
+    return JobQueue(ROOMY)
+
+
+def work_on(handler, one, told=lambda *_: None):
+    """The last message about one job, worked on in this thread."""
+    return Worker(Work({"edit": handler}, dict), waiting(), told)._work(one)
 
 
 def test_a_job_stopped_before_its_start_is_never_worked_on():
@@ -93,7 +103,7 @@ def test_a_stopped_job_ends_at_its_next_step(ending):
                 job.stop(ending)
         return Result({}, [])
 
-    header, _ = Worker({"edit": handler}, lambda *_: None, lambda: None)._work(job())
+    header, _ = work_on(handler, job())
     assert header == ending
     assert reached == [0, 1, 2, 3]
 
@@ -106,7 +116,7 @@ def test_progress_never_falls_and_knows_how_long_it_will_take():
             progress(fraction, f"stage {fraction}")
         return Result({}, [])
 
-    Worker({"edit": handler}, told, lambda: None)._work(job())
+    work_on(handler, job(), told)
     news = [told.next()[2] for _ in range(5)]
     assert [one["fraction"] for one in news] == [0.0, 0.2, 0.2, 0.5, 1.0]
     assert news[0]["eta"] is None
@@ -171,6 +181,28 @@ def test_a_preview_does_not_pass_a_preview():
     worker = working(handler, told)
     worker.take(preview("first"))
     assert [told.last()[0], told.last()[0]] == ["first", "second"] == order
+    assert worker.stop(PATIENCE)
+
+
+def test_a_quick_preview_passes_one_that_opens_its_photo():
+    order = []
+
+    def handler(job, progress):
+        for step in range(1 if job.job_id == "quick" else 4):
+            if job.job_id == "final" and step == 0:
+                worker.take(preview("opens"))
+            if job.job_id == "opens" and step == 1:
+                worker.take(preview("opens too"))
+                worker.take(preview("quick"))
+            progress(step / 4, f"step {step}")
+            order.append(job.job_id)
+        return Result({}, [])
+
+    told = Told()
+    worker = working(handler, told, is_quick=lambda job: job.job_id == "quick")
+    worker.take(job("final"))
+    assert [told.last()[0] for _ in range(4)] == ["quick", "opens", "opens too", "final"]
+    assert order.index("quick") == 1, "two previews deep, at the next step"
     assert worker.stop(PATIENCE)
 
 

@@ -22,11 +22,19 @@ from ganpaint_engine.service import lifecycle  # noqa: E402
 
 # The product's own engine, with fewer steps: what an edit looks like is not asked here.
 FEW_STEPS = """
-from ganpaint_engine import session
-from ganpaint_engine.service import lifecycle
-session.REFINE_STEPS, session.PHOTO_STEPS, session.EDIT_STEPS = 6, 10, 30
-session.EDIT_TOLERANCE = 0.0
-lifecycle.main(["--device", "cpu"])
+from ganpaint_engine.service import edits, lifecycle
+from ganpaint_engine.service.worker import Work
+
+def few_steps(device):
+    work = edits.edit_work(device)
+    def warm_up():
+        from ganpaint_engine import session
+        session.REFINE_STEPS, session.PHOTO_STEPS, session.EDIT_STEPS = 6, 10, 30
+        session.EDIT_TOLERANCE = 0.0
+        work.warm_up()
+    return Work(work.handlers, work.about, warm_up, work.cache, work.is_quick)
+
+lifecycle.serve(make_work=few_steps, device="cpu")
 """
 ENGINES = {
     "engine": ["-c", FEW_STEPS],
@@ -46,7 +54,11 @@ def engine_home(request, tmp_path_factory, small_model):
         command = [sys.executable, *ENGINES[request.param]]
         root = {"PYTHONPATH": str(TESTS.parent)}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **root})
-        until(lifecycle.running, "the engine's start")
+        try:
+            until(lifecycle.running, "the engine's start")
+        except AssertionError:
+            process.kill()
+            raise
     yield home
     process.terminate()
     assert process.wait(PATIENCE) == 0
