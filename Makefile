@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check test-editors benchmark clean
+.PHONY: setup render-env demo test check test-editors benchmark clean
 
 setup: $(READY)
 
@@ -13,10 +13,24 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 
+# Blender needs Python 3.11 and a numpy older than the engine's: it has an environment of its own.
+RENDER_ENV := .venv-render
+RENDER_READY := $(RENDER_ENV)/.ready
+RENDER_LIBRARIES := libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libgl1
+
+render-env: $(RENDER_READY)
+
+$(RENDER_READY): training/renderer/requirements.txt
+	$(PYTHON) -m venv $(RENDER_ENV)
+	$(RENDER_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(RENDER_ENV)/bin/python -c "import bpy" || \
+		{ echo "Blender lacks system libraries: apt-get install $(RENDER_LIBRARIES)"; exit 1; }
+	touch $@
+
 demo: $(READY)
 	$(BIN)/ganpaint demo --out out/demo
 
-test: $(READY)
+test: $(READY) $(RENDER_READY)
 	$(BIN)/python -m pytest
 
 check: $(READY)
@@ -32,4 +46,4 @@ benchmark: $(READY)
 	$(BIN)/python -m benchmarks.bundled_model
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(RENDER_ENV) out .pytest_cache .mypy_cache .ruff_cache

@@ -21,10 +21,13 @@ from torch.nn import functional as F
 
 from ganpaint_engine.errors import BadTrainingData, GanpaintError
 from ganpaint_engine.segmentation import CLASSES
+from training.renderer.labels import LABELS
 
 HELD_OUT_EVERY = 20
-MOST_LABELS = 16
-"""Indices of labels are below this: those beyond ``CLASSES`` are of classes that may yet come."""
+MOST_LABELS = len(LABELS)
+"""Indices of labels are below this: scenes have classes beyond ``CLASSES``."""
+FINER = {"cloud": "sky", "stairs": "path"}
+"""What those classes are to a model that knows only ``CLASSES``."""
 
 
 def pack(folder: Path, out: Path, resolution: int) -> int:
@@ -94,7 +97,7 @@ class Scenes:
         small = pictures.reshape(n, resolution, step, resolution, step, 3).mean((2, 4)) + 0.5
         rgb = torch.from_numpy(small.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
         maps = torch.from_numpy(labels[:, step // 2 :: step, step // 2 :: step].copy())
-        return cls(rgb, maps.clamp(max=len(CLASSES) - 1))
+        return cls(rgb, _known(maps))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -105,6 +108,14 @@ class Scenes:
         x = self.pictures[pick].float() / 127.5 - 1
         y = self.labels[pick].long()
         return _augment(x, y, rng) if augment else (x, y)
+
+
+def _known(maps: Tensor) -> Tensor:
+    """Labels N×R×R (uint8) by the classes that models know: a cloud is sky, stairs are path."""
+    known = [*range(len(CLASSES)), *(CLASSES.index(FINER[c]) for c in LABELS[len(CLASSES) :])]
+    if int(maps.max()) >= len(known):
+        raise BadTrainingData(f"There is no label {int(maps.max())}: the last is {LABELS[-1]}.")
+    return torch.tensor(known, dtype=torch.uint8)[maps.long()]
 
 
 def _augment(x: Tensor, y: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
