@@ -10,6 +10,7 @@ import argparse
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,8 +89,10 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DamagedWeights(f"{path.name} is damaged or only half downloaded: {error}.") from error
+    except Exception as error:  # a damaged directory can fail in any way
+        raise DamagedWeights(
+            f"{path.name} is damaged or only half downloaded: {_first_line(error)}"
+        ) from error
     names = [entry.filename for entry in entries]
     if not any(re.fullmatch(r"([^/]+/)?data\.pkl", name) for name in names):
         raise UnknownWeights(
@@ -106,16 +109,17 @@ def _check_zip(path: Path) -> None:
 def _read_torch(path: Path) -> Mapping[str, Any]:
     try:
         # Training scripts put their options beside the weights; a Namespace only holds values.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old formats, and for those who wrote the file
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
         if found is None and "nsupported" not in str(error):
             raise DamagedWeights(f"{path.name} is damaged: {_first_line(error)}") from error
-        what = f"the program {found.group(1) or found.group(2)}" if found else "a program"
-        raise UnsafeWeights(
-            f"{path.name} holds {what} beside weights. {WHY_NOT_PICKLES}"
-        ) from error
+        what = "something that is neither weights nor plain values, or is damaged"
+        if found:
+            what = f"the program {found.group(1) or found.group(2)} beside weights"
+        raise UnsafeWeights(f"{path.name} holds {what}. {WHY_NOT_PICKLES}") from error
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
@@ -133,7 +137,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError) as error:
         raise DamagedWeights(
             f"{path.name} is damaged or only half downloaded: {_first_line(error)}"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import io
 import json
@@ -10,14 +11,18 @@ import pickle
 import resource
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import written_out
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -25,6 +30,7 @@ import ganpaint_engine as gp
 from ganpaint_engine import cli, errors, model_package, paths
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.published import layouts, weight_files
 from ganpaint_engine.published.importing import import_file, name_for
 from ganpaint_engine.service.edits import Edits
 
@@ -380,6 +386,28 @@ def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert listed() == ["churches"], name
     assert not (tmp_path / "was_run").exists()
     assert left_in_models() == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["zip", "old", "safetensors"]), st.randoms(use_true_random=False))
+def test_any_damage_is_a_coded_error_or_no_damage(kind: str, random: Random) -> None:
+    """Bytes changed anywhere, files cut anywhere: read as weights, or refused with a code."""
+    state = written_out.proggan([2] * 5)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.pth"
+        if kind == "safetensors":
+            save_file(state, path)
+        else:
+            torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
+        content = bytearray(path.read_bytes())
+        reach = random.choice((64, 600, len(content)))  # heads, directories, everything
+        for _ in range(random.choice((1, 3, 20))):
+            content[random.randrange(-reach, reach) % len(content)] = random.randrange(256)
+        if random.random() < 0.3:
+            del content[random.randrange(len(content)) :]
+        path.write_bytes(content)
+        with contextlib.suppress(errors.GanpaintError):
+            layouts.recognise(weight_files.read(path))
 
 
 def test_no_such_file(tmp_path: Path) -> None:
