@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from engines import PATIENCE, request, until
 from ganpaint_bridge import Engine, run
 
@@ -17,7 +18,8 @@ from ganpaint_engine import errors, paths, photo_cache
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import lifecycle, protocol
 from ganpaint_engine.service.edits import Edits
-from ganpaint_engine.service.jobs import Job
+from ganpaint_engine.service.jobs import Bounds, Job, JobQueue
+from ganpaint_engine.service.worker import Work, Worker
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +167,10 @@ def test_cancel_stops_the_method(client, arrays):
     assert client.status()["running"] is None
 
 
-def job_for(image, mask, **keys):
+def job_for(image, mask, quality="preview", strength=1.0, **keys):
     height, width, _ = image.shape
-    params = {"concept": "tree", "operation": "add", "quality": "preview", "model": "small"}
+    params = {"concept": "tree", "operation": "add", "quality": quality, "model": "small"}
+    params["strength"] = strength
     message = protocol.check(request("x", width, height, params=params, **keys))
     return Job(b"", b"", message, [image.tobytes(), mask.tobytes()])
 
@@ -186,6 +189,71 @@ def stages_of(edits, *job, **keys):
     stages = set()
     edits.edit(job_for(*job, **keys), lambda _, stage: stages.add(stage))
     return stages
+
+
+ROOMY = Bounds(9, 1 << 20, 9, 1 << 20)
+
+
+class Steps:
+    """Counts the optimisation steps of all jobs, and does something in the middle of one."""
+
+    def __init__(self, monkeypatch):
+        self.count, self.at, self.do = 0, None, None
+        step = torch.optim.Adam.step
+
+        def counted(*arguments, **options):
+            self.count += 1
+            if self.count == self.at:
+                self.do()
+            return step(*arguments, **options)
+
+        monkeypatch.setattr(torch.optim.Adam, "step", counted)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    monkeypatch.setattr("ganpaint_engine.session.EDIT_TOLERANCE", 0.0)
+    return Steps(monkeypatch)
+
+
+def worked_on(edits, jobs, first):
+    """Reports of a worker that does ``first`` and whatever else comes into ``jobs`` meanwhile."""
+    told = []
+    work = Work({"edit": edits.edit}, edits.about, is_quick=edits.is_quick)
+    worker = Worker(work, jobs, lambda job, header, frames: told.append((job, header, frames)))
+    told.append((first, *worker._work(first)))
+    return [one for one in told if one[1]["type"] != "PROGRESS"]
+
+
+@pytest.mark.parametrize("at", [1, 3, 10], ids=["refining", "adapting", "fitting the edit"])
+def test_cancel_takes_effect_within_two_optimisation_steps(quick_edits, arrays, steps, at):
+    edits = quick_edits()
+    final = job_for(*arrays, quality="final", keep_photo=False)
+    steps.at, steps.do = at, lambda: final.stop({"type": "CANCELLED"})
+    ((_, header, _),) = worked_on(edits, JobQueue(ROOMY), final)
+    assert header == {"type": "CANCELLED"}
+    assert steps.count - at <= 1
+
+
+def test_a_preview_passes_a_final_within_a_step_and_changes_nothing_of_it(
+    quick_edits, arrays, steps
+):
+    edits = quick_edits()
+    undisturbed = edits.edit(job_for(*arrays, quality="final"), lambda *_: None)
+    jobs, seen = JobQueue(ROOMY), []
+    edits_of_preview = edits.edit
+
+    def noted(job, progress):
+        seen.append((job.quality, steps.count))
+        return edits_of_preview(job, progress)
+
+    edits.edit = noted
+    steps.at, steps.do = steps.count + 20, lambda: jobs.add(job_for(*arrays, strength=0.5))
+    first, second = worked_on(edits, jobs, job_for(*arrays, quality="final"))
+    assert [first[0].quality, second[0].quality] == ["preview", "final"]
+    assert first[1]["type"] == second[1]["type"] == "RESULT"
+    assert seen[1] == ("preview", steps.at), "begun before the final's next step"
+    assert second[2] == undisturbed.frames, "not a bit of the final is different"
 
 
 def test_only_the_last_photos_are_kept_in_memory(quick_edits, arrays, monkeypatch):
