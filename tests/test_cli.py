@@ -118,3 +118,28 @@ def test_engine_started_asked_and_stopped() -> None:
         stopped = ganpaint("stop")
     assert "has ended" in stopped.stdout
     assert ganpaint("status").returncode == 3
+
+
+def test_edit_restyles_to_a_variant_or_like_a_region(
+    files: tuple[Path, Path], small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, mask = files
+    shared = ["edit", photo, "--mask", mask, "--model", small_model, "--quality", "preview"]
+    wishes: list[list[object]] = [
+        ["--restyle", "tree", "--variant", "autumn"],
+        ["--restyle", "tree", "--like", mask, "--like-image", photo],
+        ["--add", "tree", "--variant", "bare", "--strength", "high"],
+    ]
+    for i, wish in enumerate(wishes):
+        arguments = [*shared, *wish, "-o", tmp_path / f"{i}.png"]
+        cli.app([str(a) for a in arguments], standalone_mode=False)
+        assert (tmp_path / f"{i}.png").is_file()
+    assert "Restyle tree (autumn)" in capsys.readouterr().out
+    for wish, code in (
+        (["--restyle", "tree"], "bad_request"),
+        (["--restyle", "tree", "--variant", "spring"], "unknown_variant"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main([str(a) for a in [*shared, *wish, "-o", tmp_path / "never.png"]])
+        assert f"[{code}]" in capsys.readouterr().err
+    assert not (tmp_path / "never.png").exists()
