@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 
 import gi
 
@@ -142,7 +143,20 @@ def layer_group():
     return edit(image, [group])
 
 
+def through_kills():
+    """One edit after the other while engines die, until the test says that the last one lives."""
+    image, layer = open_photo()
+    tries = []
+    while True:
+        is_last = os.path.exists(os.path.join(STAGE, "kills-over"))
+        tries.append(edit(image, [layer], concept="tree", operation="add"))
+        if is_last:
+            return tries
+        time.sleep(0.2)
+
+
 SCENARIOS = {
+    "kills": [through_kills],
     "full": [
         plain,
         shifted,
