@@ -45,7 +45,7 @@ class Tally:
     """Seconds until the survivor knew, by what was killed; what was not as it should be."""
 
     told: dict[str, list[float]] = field(default_factory=dict)
-    starts: list[float] = field(default_factory=list)
+    starts: list[tuple[float, float]] = field(default_factory=list)  # by the clock, of processor
     moments: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class Run:
     def _running_engine(self) -> EngineProcess:
         if self._engine is None:
             engine = EngineProcess(self._real).ready()
-            self.tally.starts.append(time.monotonic() - engine.started)
+            self.tally.starts.append((time.monotonic() - engine.started, engine.cpu()))
             self._engine = engine
         return self._engine
 
@@ -233,7 +233,11 @@ def main(arguments: list[str] | None = None) -> int:
             f"{survivor}: known after {np.median(seconds):.2f} s (median), {max(seconds):.2f} s "
             f"(most), {len(seconds)} times"
         )
-    print(f"starts: {np.median(tally.starts):.2f} s (median), {max(tally.starts):.2f} s (most)")
+    clock, cpu = np.array(tally.starts).T
+    print(
+        f"starts: {np.median(clock):.2f} s (median), {clock.max():.2f} s (most); of processor time "
+        f"{np.median(cpu):.2f} s and {cpu.max():.2f} s; the slowest had {cpu[clock.argmax()]:.2f} s"
+    )
     for fault in tally.faults:
         print(f"FAULT {fault}")
     print(f"{len(tally.faults)} faults")
