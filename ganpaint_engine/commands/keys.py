@@ -53,7 +53,7 @@ def keys_allow(
 def keys_revoke(
     name: Annotated[str, typer.Argument(help="What the client is called here.")],
 ) -> None:
-    """Refuse a client's next connection; ganpaint stop also ends those that are open."""
+    """Refuse a client's next connection, and the next job of one that is open."""
     from ganpaint_engine.service import keys
 
     typer.echo("Revoked." if keys.revoke(name) else f"No client {name} was allowed.")

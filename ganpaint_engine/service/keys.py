@@ -87,7 +87,7 @@ def allow(name: str, public: bytes) -> Path:
 
 
 def revoke(name: str) -> bool:
-    """Whether the client was allowed. Its next connection is refused; one that is open goes on."""
+    """Whether the client was allowed. Refused from now on: its next connection, its next job."""
     file = clients_dir() / f"{_checked(name)}.public"
     with contextlib.suppress(FileNotFoundError):
         file.unlink()

@@ -25,6 +25,7 @@ from ganpaint_engine.errors import (
     NotAllowed,
     RateLimited,
     UnknownModel,
+    WrongKey,
 )
 from ganpaint_engine.service import protocol, security, stats
 from ganpaint_engine.service.desk import Desk
@@ -86,6 +87,7 @@ class Server:
         self._waker.setblocking(False)
         self._context = zmq.Context()
         self._rate = MessageRate()
+        self._keys: dict[bytes, bytes] = {}  # of remote peers
         self._doors = doors
         allowed = next((door.allowed for door in doors if door.is_remote), frozenset)
         self._zap = security.ZapHandler(self._context, token, allowed)
@@ -191,6 +193,7 @@ class Server:
         """Forget a client that has gone."""
         self._peers.pop(peer, None)
         self._rate.forget(peer)
+        self._keys.pop(peer, None)
         self._desk.drop(peer)
 
     def _tick(self) -> None:
@@ -213,11 +216,17 @@ class Server:
                 routing_id = router.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._take(door + routing_id, _parts(router))
+            peer, (parts, user) = door + routing_id, _parts(router)
+            if self._is_remote(peer):
+                if len(self._keys) > 4 * _MAX_PEERS:
+                    self._keys.clear()  # each comes back with its peer's next message
+                self._keys[peer] = bytes.fromhex(user)
+            self._take(peer, parts)
 
     def _take(self, peer: bytes, parts: list[bytes]) -> None:
         header: dict[str, Any] = {}
-        admitted = self._rate.admits(peer)
+        client = self._keys.get(peer, peer)  # more connections do not give a key more
+        admitted = self._rate.admits(client)
         try:
             header = protocol.unpack_from_client(parts[0] if parts else b"")
             if not admitted and header["type"] != "CANCEL":
@@ -229,7 +238,7 @@ class Server:
             self._answers[header["type"]](self, peer, message, parts[1:])
         except GanpaintError as error:
             # Over its rate, a client is told once a second; of each job's fate it hears always.
-            if admitted or header.get("type") == "SUBMIT" or self._rate.may_complain(peer):
+            if admitted or header.get("type") == "SUBMIT" or self._rate.may_complain(client):
                 self._refuse(peer, header, error)
         except Exception:
             log.exception("A message of type %s could not be handled", header.get("type"))
@@ -273,10 +282,16 @@ class Server:
 
     def _submit(self, peer: bytes, message: dict[str, Any], frames: list[bytes]) -> None:
         protocol.check_pictures(message, frames)
-        model = message["params"].get("model")
-        if self._is_remote(peer) and model and any(c in model for c in "/\\"):
-            raise UnknownModel("Only the names of installed models are taken from other machines.")
+        if self._is_remote(peer):
+            self._check_remote(peer, message["params"].get("model"))
         self._desk.submit(peer, self._peers[peer].owner, message, frames)
+
+    def _check_remote(self, peer: bytes, model: str | None) -> None:
+        """Raises WrongKey for a client that was revoked meanwhile, UnknownModel for a folder."""
+        if self._keys[peer] not in self._doors[peer[0]].allowed():
+            raise WrongKey("This client's key is no longer allowed.")
+        if model and any(c in model for c in "/\\"):
+            raise UnknownModel("Only the names of installed models are taken from other machines.")
 
     def _cancel(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
         self._desk.cancel(self._peers[peer].owner, message["job_id"])
@@ -332,11 +347,19 @@ class Server:
         self._waker.close()
 
 
-def _parts(router: zmq.Socket[bytes]) -> list[bytes]:
-    """The frames of a message whose routing id has been read; of too many, the first ones."""
+def _parts(router: zmq.Socket[bytes]) -> tuple[list[bytes], str]:
+    """The frames of a message whose routing id has been read; of too many, the first ones.
+
+    With them who sent it, as the ZAP handler called him.
+    """
     parts: list[bytes] = []
+    user = ""
     while router.getsockopt(zmq.RCVMORE):
-        part = router.recv()
+        if parts:
+            part = router.recv()
+        else:
+            frame = router.recv(copy=False)  # only then with its sender
+            part, user = frame.bytes, str(frame.get("User-Id"))
         if len(parts) <= _MAX_PARTS:
             parts.append(part)
-    return parts
+    return parts, user

@@ -18,7 +18,9 @@ from PIL import Image
 import ganpaint_engine as gp
 from ganpaint_engine import cli, errors, paths
 from ganpaint_engine.client import Client
-from ganpaint_engine.service import keys, lifecycle, security
+from ganpaint_engine.service import keys, lifecycle, protocol, security
+from ganpaint_engine.service.limits import MessageRate
+from ganpaint_engine.service.server import Server, Work
 
 SOON = 3.0  # seconds in which a wrong key or token must be told
 
@@ -163,6 +165,32 @@ def test_a_client_is_refused_after_it_was_revoked(remote):
         pass
     assert keys.revoke("me")
     refused(lambda: gp.connect(remote.door, remote.public), errors.WrongKey)
+
+
+def test_a_client_that_was_revoked_gets_no_more_work_done(remote):
+    with gp.connect(remote.door, remote.public) as client:
+        assert edit_of(client)[1].type == "result"
+        assert keys.revoke("me")
+        with pytest.raises(errors.WrongKey, match="no longer"):
+            edit_of(client)
+
+
+def test_more_connections_give_a_key_no_more_messages(home, monkeypatch):
+    doors = security.Door(), security.Door("tcp://127.0.0.1:*", bytes(32))
+    work = Work({}, lambda: {"device": "cpu", "default_model": None, "models": []})
+    server = Server(work, security.new_token(), "0", doors=doors)
+    try:
+        said = []
+        monkeypatch.setattr(server, "_send", lambda peer, header, frames: said.append(header))
+        server._rate = MessageRate(per_second=1e-9, burst=5)
+        first, second, other, local = b"\1a", b"\1b", b"\1c", b"\0a"
+        server._keys |= {first: b"key", second: b"key", other: b"other key"}
+        for peer in [first] * 3 + [second] * 3 + [other, local]:
+            server._take(peer, [protocol.pack({"type": "STATUS"})])
+        codes = [header["code"] for header in said]
+        assert codes == ["bad_request"] * 5 + ["rate_limited"] + ["bad_request"] * 2
+    finally:
+        server._close()
 
 
 def test_curve_at_the_plain_door_and_plain_at_the_curve_door(remote):
