@@ -65,8 +65,8 @@ def noise(side: int, resolution: int, levels: list[float] | float, seed: int) ->
         level = levels if isinstance(levels, float) else levels[k]
         drawn = rng.standard_normal((n, n), dtype=np.float32)
         coarse = cv2.resize(drawn, (sizes[k],) * 2, interpolation=cv2.INTER_AREA)
-        band = drawn - _up(coarse, n)
-        out += _up(band, side) * (level / max(float(band.std()), 1e-6))
+        band = _up(drawn - _up(coarse, n), side)
+        out += band * (level / max(float(band.std()), 1e-6))
     return out[..., None]
 
 

@@ -77,6 +77,11 @@ class ModelInfo:
             if c.get("variants")
         }
 
+    def detail(self, concept: str) -> float:
+        """Contrast of a concept's finest octave, levels of 255; 0 where it is not known."""
+        entries = {e["name"]: e for e in self.card["concepts"]}
+        return float(entries.get(concept, {}).get("detail", 0.0))
+
     def operations(self, concept: str) -> list[str]:
         """Which of ``add``, ``remove`` and ``restyle`` are offered for a concept.
 

@@ -3,13 +3,13 @@
 With X the photo's pixels, y and y_e the window before and after the edit under the same δ (both
 scaled up):
 
-    patch = up(y_e) + (1 - I) · (X - up(y)) + I · (carried + grain)
+    patch = up(y_e) + (1 - I) · (X - up(y)) + I · (carried + grain + detail)
 
 I, the influence, is 1 where the edit changed the window's picture and 0 where it left it alone; so
 where nothing changed the patch is X itself, with all its detail. New content takes the light of
-the photo (*carried*: how much X and up(y) differ around the stroke, smoothly continued under it)
-and its grain. The patch is laid over the photo with an alpha that is 0 away from the stroke: there
-the photo's pixels stay bit-identical.
+the photo (*carried*: how much X and up(y) differ around the stroke, smoothly continued under it),
+its grain, and the detail that the window is too small for (``detail``). The patch is laid over the
+photo with an alpha that is 0 away from the stroke: there the photo's pixels stay bit-identical.
 """
 
 from __future__ import annotations
@@ -102,13 +102,14 @@ def paste(
     y_e: Tensor,
     seed: int,
     keep_detail: bool = False,
+    detail: np.ndarray | None = None,
 ) -> Patch:
     """The patch for an edit.
 
     rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
     and after, under the same δ, 1×3×R×R in [-1, 1]. keep_detail: I is 0 all over, for edits after
     which the things themselves are still there: X + up(y_e) - up(y) keeps every leaf of a tree that
-    changes colour.
+    changes colour. detail: laid on new content, side×side×1 in levels of 255.
     """
     side, cell = window.side, window.side / GRID
     photo = crop(rgb, window).astype(np.float32)
@@ -117,7 +118,8 @@ def paste(
     strength = influence(before, after, cell)[..., None] * (not keep_detail)
     residual = photo - before
     content = after + (1 - strength) * residual
-    content += strength * (carried(residual, alpha) + grain(photo, alpha, seed))
+    fine = grain(photo, alpha, seed) + (0 if detail is None else detail)
+    content += strength * (carried(residual, alpha) + fine)
     rgba = np.dstack([content, alpha * 255])
     rgba = np.clip(np.rint(rgba), 0, 255).astype(np.uint8)
     return _trim(rgba, window, rgb.shape[1], rgb.shape[0])

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from ganpaint_engine import (
     adaptation,
+    detail,
     exemplars,
     familiarity,
     inversion,
@@ -402,7 +403,8 @@ class PhotoSession:
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
         keep_detail = wish.operation == "restyle"
-        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed, keep_detail)
+        fine = self._detail(inverted, stroke, place, wish) if wish.operation == "add" else None
+        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed, keep_detail, fine)
         image = Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
         on_step(1.0, "done")
         report = self._report(wish, place, inverted) | {
@@ -508,6 +510,24 @@ class PhotoSession:
         mask_e = adaptation.soften(mask, grow=self.prior.resolution // GRID)
         kept = (mask_e == 0).expand_as(y_e)
         return round(inversion.psnr(y_e[kept], inverted.x[kept]), 2) if kept.any() else None
+
+    def _detail(
+        self, inverted: Inversion, stroke: np.ndarray, place: window.Window, wish: Wish
+    ) -> np.ndarray | None:
+        """What an added concept is to have that the window is too small for: S×S×1, or nothing.
+
+        As strong as in the other cells that hold the concept, or as the card says it usually is.
+        """
+        u = window.stroke_on_grid(self._in_window(stroke, place))
+        with torch.no_grad():
+            there = concept_edits.presence(inverted.r, wish.concept)
+        donors = ((there >= 1) & (u == 0))[0, 0].cpu().numpy()
+        photo = window.crop(self._rgb, place).astype(np.float32)
+        levels = detail.contrast(photo, donors, self.prior.resolution)
+        usual = self.prior.info.detail(wish.concept.name)
+        if levels is None and not usual:
+            return None
+        return detail.noise(place.side, self.prior.resolution, levels or usual, wish.seed)
 
     def _warnings(self, inverted: Inversion) -> list[str]:
         """What the person should know about the result, before an edit and after it."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks import kid, measure
 from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
-from ganpaint_engine import dissection, exemplars, familiarity, model_package
+from ganpaint_engine import detail, dissection, exemplars, familiarity, model_package
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
@@ -184,6 +184,11 @@ def build(args: argparse.Namespace) -> int:
     failed = left_out(effects)
     print_effects(effects, finished, failed)
     draft["concepts"] = card_concepts(concepts, iou, effects, finished)
+    for entry in draft["concepts"]:
+        places = held.labels.numpy() == CLASSES.index(entry["name"])
+        entry["detail"] = detail.typical(
+            list(held.pictures.permute(0, 2, 3, 1).numpy()), list(places)
+        )
     concepts = {entry["name"]: concepts[entry["name"]] for entry in draft["concepts"]}
     if not concepts:
         print("No concept passes the gate: nothing is written.", file=sys.stderr)
