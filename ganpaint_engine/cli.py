@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
 models.app.add_typer(photographs.models_app)
+app.command("train")(photographs.train)
 app.add_typer(models.app, name="models")
 app.add_typer(plugin_app, name="plugin")
 app.add_typer(keys.app, name="keys")

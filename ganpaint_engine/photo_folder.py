@@ -18,9 +18,12 @@ from ganpaint_engine import pictures
 from ganpaint_engine.errors import BadRequest, GanpaintError, TooFewPhotos
 
 HASH_SIDE = 16
-SAME = 24
+SAME = 16
 """Two photos whose hashes differ in at most so many of HASH_SIDE² bits are the same picture:
 scaled, recompressed or slightly retouched, but not the same place from another angle."""
+
+STEP = 4
+"""Levels of 255 by which neighbours in the hashed copy must differ to count."""
 
 BLANK = 1.5
 """Standard deviation in levels of 255 under which a picture shows nothing."""
@@ -110,7 +113,10 @@ def _usable(path: Path, known: dict[int, Path]) -> Image.Image:
 
 
 def difference_hash(image: Image.Image, side: int = HASH_SIDE) -> int:
-    """side² bits: whether each pixel of a small grey copy is brighter than its left neighbour."""
+    """side² bits: whether each pixel of a small grey copy is brighter than its left neighbour.
+
+    By STEP or more: in a plain sky, noise alone would decide.
+    """
     small = image.convert("L").resize((side + 1, side), Image.Resampling.BOX)
     grey = np.asarray(small, dtype=np.int16)
-    return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes(), "big")
+    return int.from_bytes(np.packbits(grey[:, 1:] >= grey[:, :-1] + STEP).tobytes(), "big")

@@ -523,10 +523,13 @@ class PhotoSession:
             there = concept_edits.presence(inverted.r, wish.concept)
         donors = ((there >= 1) & (u == 0))[0, 0].cpu().numpy()
         photo = window.crop(self._rgb, place).astype(np.float32)
-        levels = detail.contrast(photo, donors, self.prior.resolution)
         usual = self.prior.info.detail(wish.concept.name)
+        levels = detail.contrast(photo, donors, self.prior.resolution)
         if levels is None and not usual:
             return None
+        if levels is not None and usual:
+            # Cells can look like the concept to E and not be it: the sky got a wall's roughness.
+            levels = [min(max(level, usual / 2), 2 * usual) for level in levels]
         return detail.noise(place.side, self.prior.resolution, levels or usual, wish.seed)
 
     def _warnings(self, inverted: Inversion) -> list[str]:

@@ -108,3 +108,46 @@ def prepare(
         out_console.print(
             f"Teach it some: ganpaint concepts learn {written.name} --name … --strokes …"
         )
+
+
+def train(
+    photos: Annotated[Path, typer.Argument(help=PHOTOS_HELP)],
+    name: Annotated[str, typer.Option(help="What the model is to be called.")],
+    minutes: Annotated[float, typer.Option(help="How long in all, over every run.")] = 60,
+    start: Annotated[
+        str, typer.Option("--from", help="A model to start from, none, or auto: by the photos.")
+    ] = "auto",
+    labels: Annotated[
+        Path | None, typer.Option(help="Label maps of the photos: PNGs of the same names.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the model to this new folder instead.")
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Side of the window in px; the start model's if not given.")
+    ] = None,
+    terms: Annotated[str | None, typer.Option(help="The model's licence, for its card.")] = None,
+    replace: Annotated[bool, typer.Option(help="Replace a model of the same name.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+) -> None:
+    """Make a model of a folder of photographs. Stopped, it goes on where it was."""
+    from ganpaint_engine import photo_training
+
+    plan = photo_training.Plan(
+        photos, name, minutes, start, labels, out, resolution, device,
+        terms or photo_training.TERMS, replace,
+    )  # fmt: skip
+    with _progress() as on_step:
+        trained = photo_training.train(plan, on_step)
+    _tell_problems(trained.problems)
+    card = trained.info.card
+    fit = card["measured"]["held_out_psnr_db"]
+    out_console.print(
+        f"{name}: {card['training']['data']}, from {card['training']['from']}, "
+        f"{card['training']['steps']} steps.\n"
+        f"Photos that it did not see: {fit['encoder']:.1f} dB by E, {fit['refined']:.1f} dB "
+        f"refined, {fit['adapted']:.1f} dB adapted.\n"
+        f"Concepts: {', '.join(trained.info.concepts) or 'none'}\n{trained.info.path}"
+    )
+    for line in card["left_out"]:
+        out_console.print(f"not offered: {escape(line)}")
