@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.places import PLACES
 from ganpaint_engine import concepts
 from ganpaint_engine.segmentation import CLASSES
+from training.places import PLACES
 
 K = len(CLASSES)
 GROUP = 8
