@@ -73,6 +73,10 @@ def fit(
     for step in range(steps):
         y = generator.linear_head(r, leaves)
         match = ((y - x).abs() * keep).mean()
+        if match.item() < tolerance:  # before the step: where r alone fits, one would undo it
+            if on_step:
+                on_step(1.0)
+            break
         reg = torch.stack([d.square().mean() for d in leaves.values()]).mean()
         grads = torch.autograd.grad(match + LAMBDA_REG * reg, list(leaves.values()))
         for leaf, grad in zip(leaves.values(), grads, strict=True):
@@ -81,6 +85,4 @@ def fit(
         optimizer.step()
         if on_step:
             on_step((step + 1) / steps)
-        if match.item() < tolerance:
-            break
     return {i: leaf.detach() for i, leaf in leaves.items()}

@@ -65,6 +65,14 @@ def test_adaptation_does_not_look_under_the_mask(g: Generator, x: torch.Tensor) 
         assert torch.equal(one[i], two[i])
 
 
+def test_what_fits_already_is_left_alone(g: Generator) -> None:
+    r = torch.randn(1, g.edit_channels, 8, 8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        x = g.linear_head(r)
+    fitted = adaptation.fit(g, r, x, adaptation.zero_deltas(g, r), steps=10)
+    assert all(not delta.any() for delta in fitted.values())
+
+
 def test_masked_deltas_vanish_under_the_mask_only(g: Generator) -> None:
     r = torch.randn(1, 16, 8, 8)
     ones = {i: d + 1 for i, d in adaptation.zero_deltas(g, r).items()}
