@@ -1,5 +1,6 @@
 """The load run and the round trip at a small size: the long ones are commands."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ def test_twenty_seconds_of_load_lose_nothing(home: Path) -> None:
 
 
 def test_a_foreign_result_would_be_noticed() -> None:
-    person = load.Person.__new__(load.Person)
-    person.name, person._tally = "x", load.Tally()  # type: ignore[misc]
+    person = load.Person.__new__(load.Person)  # without a connection
+    threading.Thread.__init__(person)
+    person._tally = load.Tally()
     photo = load.photo_of(1)
     request = load.Request(0, "tree", "add", "preview", 7)
     name = load.digest(photo.tobytes(), photo.shape)
