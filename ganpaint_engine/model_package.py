@@ -362,13 +362,12 @@ def save(
     concepts: dict[str, Concept] | None,
     half: bool = True,
     exemplars: Exemplars | None = None,
-    segmenter: dict[str, Tensor] | None = None,
 ) -> ModelInfo:
     """Write a package: its weights, then the card with their hashes.
 
     encoder, concepts: none for a generator that is not prepared. half: the generator's weights as
-    fp16; an imported one keeps the numbers it came with. exemplars and segmenter: for additions,
-    and for dissecting the model again, where it has them. Raises DiskFull.
+    fp16; an imported one keeps the numbers it came with. exemplars: what additions
+    follow, where it has them. Raises DiskFull.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {GENERATOR: generator}
@@ -376,8 +375,6 @@ def save(
         contents[ENCODER] = encoder
     if concepts is not None:
         contents[CONCEPTS] = concept_tensors(concepts)
-    if segmenter is not None:
-        contents[SEGMENTER] = segmenter
     if exemplars is not None:
         contents[EXEMPLARS] = {"r": exemplars.r, "shares": exemplars.shares}
         card = {**card, "exemplars": {"count": len(exemplars.r), "concepts": [*exemplars.names]}}

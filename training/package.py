@@ -204,9 +204,7 @@ def build(args: argparse.Namespace) -> int:
     draft["measured"] = measured(prior, judge, held, effects)
     x = held.pictures.to(prior.device).float() / 127.5 - 1
     draft["familiar"] = {"entropy": familiarity.limit(load_judge(), list(x.split(1)))}
-    info = model_package.save(
-        args.out, draft, *weights, concepts, exemplars=library, segmenter=segmenter.state_dict()
-    )
+    info = model_package.save(args.out, draft, *weights, concepts, exemplars=library)
     print(f"{info.path}: {', '.join(info.concepts)}; {draft['measured']}")
     return 0
 
