@@ -30,7 +30,9 @@ $(RENDER_READY): training/renderer/requirements.txt
 demo: $(READY)
 	$(BIN)/ganpaint demo --out out/demo
 
-test: $(READY) $(RENDER_READY)
+# Where Blender cannot be set up, its tests are skipped and say so; in CI they fail.
+test: $(READY)
+	-@$(MAKE) --no-print-directory render-env
 	$(BIN)/python -m pytest
 
 check: $(READY)

@@ -118,7 +118,12 @@ def _shares(e: measure.Effect) -> dict[str, float]:
 
 @torch.no_grad()
 def kid_figures(prior: Prior, judge: DilatedSegmenter, held: Scenes) -> dict[str, float]:
-    """KID of samples and of reconstructions, and of one half of the real pictures to the other."""
+    """KID of samples and of reconstructions, and of one half of the real pictures to the other.
+
+    Nothing where there are too few pictures to halve.
+    """
+    if len(held) < 4:
+        return {}
     real = kid.features(judge, held.pictures.float() / 127.5 - 1)
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     halves = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
@@ -174,7 +179,8 @@ def build(args: argparse.Namespace) -> int:
         args.exemplars,
     )
     weights = generator.state_dict(), encoder.state_dict()
-    info = model_package.ModelInfo(args.out, {**draft, "files": {}})
+    unwritten = {model_package.GENERATOR: "", model_package.ENCODER: ""}
+    info = model_package.ModelInfo(args.out, {**draft, "files": unwritten})
     prior = Prior(info, generator, encoder, concepts, torch.device("cpu"), library)
     pictures = list(held.pictures.permute(0, 2, 3, 1).numpy())
     effects = measure.effects(prior, judge, pictures, list(held.labels.numpy()))
