@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import places
-from ganpaint_engine import adaptation, concepts, exemplars, inversion
+from ganpaint_engine import adaptation, exemplars, inversion
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.measurement import share
 from ganpaint_engine.segmentation import CLASSES
@@ -55,7 +55,7 @@ def edited(prior: Prior, r: Tensor, stroke: Tensor, concept: str, adding: bool) 
     """r_e, for a stroke 1×1×R×R."""
     u, what = stroke_on_grid(stroke), prior.concept(concept)
     if not adding:
-        return concepts.remove(r, u, what)
+        return exemplars.take_out(r, u, what, prior.exemplars)
     cover = F.adaptive_avg_pool2d(stroke, GRID)
     return exemplars.insert(r, u, cover, what, prior.exemplars)
 

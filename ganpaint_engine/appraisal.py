@@ -110,8 +110,11 @@ class Bench:
         if not len(pick):
             return None
         r, stroke = self.r[pick], where[pick]
-        r_e = concepts.remove(r, on_grid(stroke), concept)
-        return self._effect("remove", concept, r, r_e, stroke)
+        r_e = [
+            exemplars.take_out(one, on_grid(under), concept, self.library)
+            for one, under in zip(r.split(1), stroke.split(1), strict=True)
+        ]
+        return self._effect("remove", concept, r, torch.cat(r_e), stroke)
 
     def addition(self, concept: Concept) -> Effect | None:
         """Put the concept where another picture has it and this one has not."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganpaint_engine import concepts as concept_edits
-from ganpaint_engine import model_change
+from ganpaint_engine import exemplars, model_change
 from ganpaint_engine import model_dissection as whole
 from ganpaint_engine.appraisal import inserted, on_grid
 from ganpaint_engine.concepts import Concept
@@ -183,7 +183,7 @@ def _removals(gallery: Gallery, concept: Concept, where: Tensor) -> Iterable[str
     best = torch.where(share < 0.6, share, torch.zeros_like(share)).topk(min(EXAMPLES, len(where)))
     for i in best.indices[best.values > 0].tolist():
         stroke, r = (where[i : i + 1] > SURE).float(), gallery.r[i : i + 1]
-        r_e = concept_edits.remove(r, on_grid(stroke), concept)
+        r_e = exemplars.take_out(r, on_grid(stroke), concept, gallery.prior.exemplars)
         yield _example(gallery, r, stroke, r_e)
 
 

@@ -28,9 +28,12 @@ OFFERED = 12
 """Seeds go round among so many exemplars."""
 HOLDS = 0.1
 """Share of a cell above which an exemplar's cell belongs to the concept."""
-BEYOND, AROUND, LOOK, MOVED = 0.5, 0.02, 0.3, 0.004
+GONE = 3.0
+"""Weight of a removed concept's share, against the squared difference of surroundings."""
+BEYOND, AROUND, LOOK, USUAL, MOVED = 0.5, 0.05, 0.3, 0.1, 0.004
 """Weights against the squared difference of shares: of the concept's going on beyond the stroke, of
-the surroundings' and of the look's difference, and of a cell's move up or down."""
+the surroundings' difference, of that from a wished look or else from the usual one, and of a cell's
+move up or down."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Exemplars:
         """A copy on ``device``."""
         return Exemplars(self.r.to(device), self.shares.to(device), self.names)
 
+    def only(self, names: tuple[str, ...]) -> Exemplars:
+        """The same pictures, for these concepts alone."""
+        return Exemplars(self.r, self.shares[:, [self.names.index(n) for n in names]], names)
+
     @torch.no_grad()
     def find(
         self, r: Tensor, cover: Tensor, concept: Concept, seed: int = 0, look: Tensor | None = None
@@ -64,8 +71,8 @@ class Exemplars:
         shifts = _shifts(ys, xs)
         wanted = cover[0, 0, ys, xs]
         shape = self._shapes(share, cover, shifts)
-        if look is not None:
-            shape = shape + LOOK * self._unlike(share, look)
+        wish = (USUAL, concept.p) if look is None else (LOOK, look)
+        shape = shape + wish[0] * self._unlike(share, wish[1])
         costs, order = shape.flatten().topk(min(LOOKED_AT, shape.numel()), largest=False)
         ranked: list[tuple[float, int, tuple[int, int]]] = []
         for cost, place in zip(costs.tolist(), order.tolist(), strict=True):
@@ -86,6 +93,34 @@ class Exemplars:
         meant[0, 0, ys, xs] = (held | (wanted >= 0.5)).float()
         return p, meant
 
+    @torch.no_grad()
+    def without(self, r: Tensor, on: Tensor, name: str, seed: int = 0) -> Tensor:
+        """r with the cells ``on`` (1×1×8×8 in {0, 1}) as in the exemplar that fits around them.
+
+        Of those that hardly have the concept there, moved sideways and by one row at most.
+        """
+        share = self.shares[:, self.names.index(name)]
+        ys, xs = torch.nonzero(on[0, 0], as_tuple=True)
+        edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
+        ranked = []
+        for dy, dx in (shift for shift in _shifts(ys, xs) if abs(shift[0]) <= 1):
+            y, x = edge_y + dy, edge_x + dx
+            inside = (y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)
+            there = self.r[:, :, y[inside], x[inside]]
+            here = r[0][:, edge_y[inside], edge_x[inside]]
+            unlike = (
+                (there - here).square().mean((1, 2)) if inside.any() else torch.ones(len(share))
+            )
+            cost = unlike + GONE * share[:, ys + dy, xs + dx].mean(1)
+            ranked += [(float(c), n, dy, dx) for n, c in enumerate(cost.tolist())]
+        best: dict[int, tuple[int, int]] = {}
+        for _, n, dy, dx in sorted(ranked):
+            best.setdefault(n, (dy, dx))
+        n, (dy, dx) = list(best.items())[seed % min(OFFERED, len(best))]
+        filled = r.clone()
+        filled[0][:, ys, xs] = self.r[n][:, ys + dy, xs + dx]
+        return filled
+
     def _shapes(self, share: Tensor, cover: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
         """How the concept's shape at each place differs from the stroke's: S×N.
 
@@ -104,10 +139,11 @@ class Exemplars:
         return torch.stack(costs)
 
     def _unlike(self, share: Tensor, look: Tensor) -> Tensor:
-        """How far each exemplar's concept is from a look: N values."""
+        """How far each exemplar's concept is from a look, 1 on average: N values."""
         weight = share[:, None]
         mean = (self.r * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
-        return (mean - look).square().mean(1)
+        distance = (mean - look).square().mean(1)
+        return distance / distance.mean().clamp(min=1e-6)
 
     def _strange(self, r: Tensor, cover: Tensor, n: int, shift: tuple[int, int]) -> float:
         """How the cells around the stroke differ from those around its place in exemplar n."""
@@ -161,6 +197,48 @@ def insert(
         p = torch.where(own > 0, torch.maximum(p, least.view(1, -1, 1, 1)), p)
     driven = p * (1 + (max(s, 1.0) - 1) * own)
     return concepts.edit(r, stroke * meant * min(s, 1.0), driven)
+
+
+@torch.no_grad()
+def take_out(
+    r: Tensor,
+    stroke: Tensor,
+    concept: Concept,
+    library: Exemplars | None,
+    s: float = 1.0,
+    seed: int = 0,
+) -> Tensor:
+    """r_e without ``concept`` under a stroke (U, 1×1×8×8): what an exemplar has there instead.
+
+    Cells of real pictures, and not a mixture of the cells around: of mixtures the head makes noise.
+    For a concept that the library does not know, the nearest cells are copied. Without a library
+    as ``concepts.remove``.
+    """
+    if library is None:
+        return concepts.remove(r, stroke, concept, s)
+    if concept.name in library.names:
+        p = library.without(r, (stroke > 0).float(), concept.name, seed)
+    else:
+        p = nearest(r, stroke, concept)
+    return concepts.edit(r, stroke * min(s, 1.0), p)
+
+
+def nearest(r: Tensor, stroke: Tensor, concept: Concept) -> Tensor:
+    """Every cell under the stroke as the nearest one beside it, rather in its row: 1×C×8×8.
+
+    Cells that hold the concept are taken last. A stroke over the whole grid has none beside it.
+    """
+    hole = stroke[0, 0] > 0
+    ys, xs = torch.nonzero(~hole, as_tuple=True)
+    if not len(ys):
+        return concepts.context(r, stroke)
+    held = concepts.presence(r, concept)[0, 0][ys, xs]
+    filled = r.clone()
+    for y, x in torch.nonzero(hole).tolist():
+        cost = (xs - x).abs() + 3.0 * (ys - y).abs() + 4 * held
+        j = int(cost.argmin())
+        filled[0, :, y, x] = r[0, :, ys[j], xs[j]]
+    return filled
 
 
 def choose(r: Tensor, shares: Tensor, names: tuple[str, ...], count: int) -> Exemplars:

@@ -555,7 +555,7 @@ def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars 
             least = concept.p if isinstance(wish.asked_strength, str) else None
             return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
         case "remove":
-            return concept_edits.remove(r, u, concept, s)
+            return exemplars.take_out(r, u, concept, library, s, wish.seed)
         case _:
             return concept_edits.restyle(r, u, concept, concept.p if look is None else look, s)
 

@@ -95,6 +95,31 @@ def test_strength_weighs_the_edit_and_then_drives_its_units() -> None:
     assert driven.tolist() == [1.5, 1, 1, 1, 1, 1]
 
 
+def test_what_is_taken_out_becomes_what_is_there_in_a_like_picture_without_it() -> None:
+    shares = torch.zeros(3, 1, 8, 8)
+    shares[0, 0, 3:5, 3:5] = 1  # the likest picture, but it has the tree there, wherever it moves
+    shares[0, 0] = 1
+    r = torch.stack([torch.full((C, 8, 8), v) for v in (5.0, 4.5, -5.0)])
+    three = Exemplars(r, shares, ("tree",))
+    photo, u = torch.full((1, C, 8, 8), 5.0), cover(3, 5, 3, 5)
+    r_e = exemplars.take_out(photo, u, tree(), three)
+    assert (r_e[..., 3:5, 3:5] == 4.5).all()
+    assert (r_e * (1 - u) == photo * (1 - u)).all()
+    half = exemplars.take_out(photo, u, tree(), three, 0.5)
+    assert (half[..., 3:5, 3:5] == 4.75).all()
+
+
+def test_what_the_library_does_not_know_is_filled_from_the_nearest_cells() -> None:
+    photo = torch.arange(8.0).view(1, 1, 8, 1).repeat(1, C, 1, 8)  # rows differ
+    photo[:, 0] = 0  # the tree's own unit
+    u = cover(2, 6, 3, 6)
+    r_e = exemplars.take_out(photo, u, tree(), Exemplars(library().r, library().shares, ("dome",)))
+    assert torch.equal(r_e, photo)
+    everywhere = torch.ones(1, 1, 8, 8)
+    filled = exemplars.take_out(photo, everywhere, tree(), Exemplars(photo, photo[:, :1], ("x",)))
+    assert torch.isfinite(filled).all()
+
+
 def test_a_library_shows_every_concept_in_several_sizes() -> None:
     shares = torch.zeros(40, 2, 8, 8)
     for n in range(20):

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, photo: Image.Image) -> Path:
     photos = tmp_path / "photos"
     photos.mkdir()
     photo.save(photos / "one.png")
-    Image.fromarray(255 - np.asarray(photo)).rotate(90, expand=True).save(photos / "two.jpg")
+    photo.transpose(Image.Transpose.ROTATE_90).crop((0, 60, 150, 180)).save(photos / "two.jpg")
     (photos / "broken.jpg").write_bytes(b"\xff\xd8 cut short")
     return photos
 

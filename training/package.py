@@ -32,6 +32,9 @@ from training.train import CHECKPOINT, load_segmenter, read_checkpoint
 from training.train_segmenter import class_iou
 
 CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "bush")
+THINGS = ("tree", "dome", "door", "window", "bush")
+"""Concepts with a shape, which are added after exemplars. Grass and sky have none: exemplars of
+them bring along what stands in them."""
 CELL_SHARES = {"window": 0.25, "door": 0.4, "bush": 0.4}
 TERMS = "Apache-2.0. Trained only on scenes rendered by this project."
 
@@ -178,6 +181,7 @@ def build(args: argparse.Namespace) -> int:
         CONCEPTS,
         args.exemplars,
     )
+    library = library.only(THINGS)
     weights = generator.state_dict(), encoder.state_dict()
     unwritten = {model_package.GENERATOR: "", model_package.ENCODER: ""}
     info = model_package.ModelInfo(args.out, {**draft, "files": unwritten})
