@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks import places
 from ganpaint_engine import adaptation, exemplars, inversion
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.measurement import share
 from ganpaint_engine.segmentation import CLASSES
 from ganpaint_engine.session import Prior
 from ganpaint_engine.window import stroke_on_grid, to_tensor
+from training import places
 
 ENOUGH = 0.01
 """Share of a picture that a concept must cover to be removed from it."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import kid, places
+from benchmarks import kid
 from benchmarks.measure import Effect
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter
-from training import gates
+from training import gates, places
 
 SKY, GRASS, WALL, ROOF, DOME, DOOR = (
     CLASSES.index(n) for n in ("sky", "grass", "wall", "roof", "dome", "door")
