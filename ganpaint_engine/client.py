@@ -62,7 +62,8 @@ _WRONG_KEY: dict[int, errors.GanpaintError] = {
 class JobEvent:
     """News of a job. ``type``: queued (position), progress (fraction, stage, eta) or result.
 
-    ``eta``: seconds left, estimated; None while nothing is known.
+    ``eta``: seconds left, estimated; None while nothing is known. ``warnings``: what to expect of
+    this photo, told once on the way.
     A result has the layer's ``name``, ``patch`` (H×W×4 uint8, sRGB, straight alpha), its ``offset``
     (x, y in the photo's pixels) and ``report``.
     """
@@ -77,6 +78,7 @@ class JobEvent:
     patch: np.ndarray | None = None
     offset: tuple[int, int] = (0, 0)
     report: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Client:
@@ -158,6 +160,10 @@ class Client:
         seed: int = 0,
         quality: str = "final",
         model: str | None = None,
+        context: str = "auto",
+        grow: int = 0,
+        feather: float = 0.0,
+        composite: str = "residual",
         job_id: str | None = None,
         slot: str | None = None,
         keep_result: bool = False,
@@ -169,6 +175,8 @@ class Client:
         ``slot``: a name of one's own for what this is a preview of; earlier previews of the same
         slot that are not done end with Superseded. ``keep_result``: the job outlives this
         connection, see fetch(). ``keep_photo`` False: the engine keeps nothing of the photo.
+        ``context``, ``grow``, ``feather``, ``composite``: see docs/protocol.md; an engine of
+        protocol 1.0 ignores them.
         Raises BadRequest for other arrays, PhotoTooLarge, MaskSizeMismatch.
         """
         if image.ndim != 3 or mask.ndim != 2 or {image.dtype, mask.dtype} != {np.dtype(np.uint8)}:
@@ -183,6 +191,10 @@ class Client:
             "seed": seed,
             "quality": quality,
             "model": model,
+            "context": context,
+            "grow": grow,
+            "feather": feather,
+            "composite": composite,
         }
         mask_size = {"width": mask.shape[1], "height": mask.shape[0], "dtype": "uint8"}
         size = {"width": width, "height": height, "channels": channels, "dtype": "uint8"}
@@ -234,6 +246,18 @@ class Client:
         """What the engine has done since its start: the fields of STATS_REPLY."""
         return self._ask({"type": "STATS"}, "STATS_REPLY")
 
+    def looks(self, model: str | None = None) -> dict[tuple[str, str], np.ndarray]:
+        """Thumbnails of a model's named looks: (concept, variant) -> H×W×3 uint8, sRGB.
+
+        Raises UnknownModel; BadRequest from an engine of protocol 1.0.
+        """
+        header, frames = self._ask_for_frames({"type": "LOOKS", "model": model}, "LOOKS_REPLY")
+        found = {}
+        for look, rgb in zip(header["looks"], frames, strict=True):
+            pixels = np.frombuffer(rgb, np.uint8).reshape(look["height"], look["width"], 3)
+            found[look["concept"], look["variant"]] = pixels
+        return found
+
     def shutdown(self) -> None:
         """End the engine; live jobs are cancelled."""
         self._ask({"type": "SHUTDOWN"}, "GOODBYE")
@@ -272,12 +296,17 @@ class Client:
 
     def _ask(self, header: dict[str, Any], reply: str) -> dict[str, Any]:
         """Send, and wait for the message of type ``reply``; what comes before is kept."""
+        return self._ask_for_frames(header, reply)[0]
+
+    def _ask_for_frames(
+        self, header: dict[str, Any], reply: str
+    ) -> tuple[dict[str, Any], list[bytes]]:
         self._send(header)
         deadline = time.monotonic() + self._timeout
         while True:
             answer, frames = self._receive(max(0.0, deadline - time.monotonic()))
             if answer["type"] == reply:
-                return answer
+                return answer, frames
             self._keep(answer, frames)
 
     def _keep(self, header: dict[str, Any], frames: list[bytes]) -> None:
@@ -368,7 +397,10 @@ def _event(header: dict[str, Any], frames: list[bytes]) -> JobEvent:
         return JobEvent("queued", job_id, position=header["position"])
     if kind == "PROGRESS":
         fraction, stage, eta = header["fraction"], header["stage"], header["eta"]
-        return JobEvent("progress", job_id, fraction=fraction, stage=stage, eta=eta)
+        warnings = tuple(header["warnings"])
+        return JobEvent(
+            "progress", job_id, fraction=fraction, stage=stage, eta=eta, warnings=warnings
+        )
     shape = (header["patch"]["height"], header["patch"]["width"], 4)
     return JobEvent(
         "result",

@@ -146,10 +146,11 @@ class Desk:
 
     def _tell(self, job: Job, header: dict[str, Any], frames: Frames = ()) -> None:
         """Send a message about a job, and remember it for the ticks."""
-        job.news = {**header, "job_id": job.job_id}
+        message = {**header, "job_id": job.job_id}
+        job.news = {**message, "warnings": []} if header.get("warnings") else message
         job.told = time.monotonic()
         if job.peer is not None:
-            self._send(job.peer, job.news, frames)
+            self._send(job.peer, message, frames)
 
     def remind(self, silence: float) -> None:
         """Tell how jobs stand of which nothing was heard for ``silence`` seconds.

@@ -6,14 +6,17 @@ it runs in the worker thread; torch is imported there and nowhere else in the se
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganpaint_engine.errors import EmptyMask
 from ganpaint_engine.model_package import find_model, list_models
+from ganpaint_engine.service import looks
 from ganpaint_engine.service.jobs import Job, Progress, Result
 from ganpaint_engine.service.photos import OpenPhotos
 from ganpaint_engine.service.server import Work
@@ -85,6 +88,7 @@ class Edits:
             seed=params["seed"],
             quality=params["quality"],
             on_step=lambda fraction, stage: progress(start + (1 - start) * fraction, stage),
+            **_supported(photo.edit, params, progress),
         )
         width, height = edit.patch.size
         fields = {
@@ -122,6 +126,17 @@ class Edits:
         return self._priors[name]
 
 
+def _supported(
+    function: Callable[..., Any], params: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """The options of 1.1 that differ from their defaults, and the callback that edits know."""
+    defaults = {"context": "auto", "grow": 0, "feather": 0, "composite": "residual"}
+    options: dict[str, Any] = {k: params[k] for k, v in defaults.items() if params[k] != v}
+    if "on_warnings" in inspect.signature(function).parameters:
+        options["on_warnings"] = lambda sentences: progress(0.0, "encode", sentences)
+    return options
+
+
 def edit_work(device: str) -> Work:
     """What `ganpaint serve` does, computing on ``device`` ("auto", "cpu", "cuda", …; "stub")."""
     if device == "stub":
@@ -130,5 +145,10 @@ def edit_work(device: str) -> Work:
         return stub_work()
     edits = Edits(device)
     return Work(
-        {"edit": edits.edit}, edits.about, edits.warm_up, edits.photos.figures, edits.is_quick
+        {"edit": edits.edit},
+        edits.about,
+        edits.warm_up,
+        edits.photos.figures,
+        edits.is_quick,
+        looks.of_model,
     )

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ganpaint_engine.errors import BadRequest, GanpaintError, QueueFull
 
@@ -90,7 +90,15 @@ class Result:
     frames: Frames
 
 
-Progress = Callable[[float, str], None]  # (fraction 0..1, stage); raises to stop the job
+class Progress(Protocol):
+    """Called with (fraction 0..1, stage) after every step; raises to stop the job.
+
+    warnings: sentences to be told to the person at once.
+    """
+
+    def __call__(self, fraction: float, stage: str, warnings: Sequence[str] = ()) -> None: ...
+
+
 Handler = Callable[[Job, Progress], Result]
 Report = Callable[[Job, dict[str, Any], Frames], None]
 

@@ -77,7 +77,8 @@ is made of it.
     HELLO   -> WELCOME | ERROR
     SUBMIT  -> QUEUED* -> PROGRESS* -> RESULT | FAILED | CANCELLED | SUPERSEDED
     FETCH   -> the last of these about the job, and those that follow
-    CANCEL     STATUS -> STATUS_REPLY     STATS -> STATS_REPLY     SHUTDOWN -> GOODBYE
+    CANCEL     STATUS -> STATUS_REPLY     STATS -> STATS_REPLY
+    LOOKS   -> LOOKS_REPLY                SHUTDOWN -> GOODBYE
 
 `FAILED` answers a `SUBMIT` that cannot be taken; where that is because a job of this id is alive
 or its result is kept (`bad_request`), that one goes on. A message that is not about a job is
@@ -210,7 +211,7 @@ def _bounds(field: Field) -> str:
         else:
             span = f"{field.low}" if field.low == field.high else f"{field.low}…{field.high}"
         notes.append(span + {"str": " characters", "bytes": " bytes"}.get(field.kind, ""))
-    if not field.required and field.default not in (None, ""):
+    if not field.required and field.default not in (None, "", ()):
         notes.append(f"default `{field.default}`")
     elif not field.required:
         notes.append("may be left out")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-VERSION = "1.0"
+VERSION = "1.1"
 MAX_PIXELS = 100_000_000
 MAX_SIDE = 1_000_000
 MAX_HEADER = 64 * 1024  # bytes of a packed header that a client sends
@@ -20,6 +20,8 @@ MAX_CLIENT_BYTES = 1 << 29  # of one client's; a picture of the largest size is 
 RESULTS_KEPT = 64
 RESULT_BYTES_KEPT = 1 << 29
 RESULT_SECONDS_KEPT = 600
+MAX_LOOKS = 256  # thumbnails in one LOOKS_REPLY
+MAX_LOOK_SIDE = 128  # px
 
 LIMITS = {
     "max_pixels": MAX_PIXELS,
@@ -51,6 +53,11 @@ CAPABILITIES = {
     "results": "`SUBMIT.keep_result` and `FETCH`",
     "keep_nothing": "`SUBMIT.keep_photo`",
     "stats": "`STATS`",
+    "context": "`SUBMIT.params.context`",
+    "grow": "`SUBMIT.params.grow` and `feather`",
+    "composite": "`SUBMIT.params.composite`",
+    "warnings": "`PROGRESS.warnings`",
+    "looks": "`LOOKS`",
 }
 STAGES = {
     "starting": "the job was taken from the queue",
@@ -134,6 +141,22 @@ EDIT_PARAMS = (
     Field("seed", "int", "another seed, another variant", default=0, low=0, high=2**63 - 1),
     Field("quality", "str", "speed or quality", default="final", choices=("preview", "final")),
     Field("model", "str", "its name, or its folder", default=None, low=1, high=4096),
+    Field(
+        "context",
+        "str",
+        "the window that the model sees: around the selection, the whole photo, or what suits",
+        default="auto",
+        choices=("auto", "whole", "selection"),
+    ),
+    Field("grow", "int", "pixels added around the mask; taken off under 0", 0, (), -500, 500),
+    Field("feather", "number", "pixels, the σ of the mask's soft edge", 0.0, (), 0, 500),
+    Field(
+        "composite",
+        "str",
+        "how the new pixels are joined with the photo's",
+        default="residual",
+        choices=("residual", "alpha", "color_transfer", "poisson", "laplacian"),
+    ),
 )
 
 CLIENT_MESSAGES = (
@@ -203,6 +226,12 @@ CLIENT_MESSAGES = (
         "`unknown_job` when there is none.",
         (_JOB_ID,),
     ),
+    Message(
+        "LOOKS",
+        "Asks for the thumbnails of a model's named looks. Answered by `LOOKS_REPLY`, also while "
+        "jobs run.",
+        (Field("model", "str", "its name; else the default model", None, (), 1, 4096),),
+    ),
     Message("STATUS", "Asks what the engine does. Answered by `STATUS_REPLY`."),
     Message("STATS", "Asks for counters since the start. Answered by `STATS_REPLY`."),
     Message("SHUTDOWN", "Ends the engine. Answered by `GOODBYE`; live jobs are cancelled."),
@@ -241,6 +270,13 @@ ENGINE_MESSAGES = (
             Field("fraction", "number", "of the work done; never falls", low=0, high=1),
             Field("stage", "str", "what is being done: see *Stages*"),
             Field("eta", "number", "seconds left, estimated", default=None, low=0),
+            Field(
+                "warnings",
+                "list",
+                "sentences about what to expect of this photo; told once, before most of the work "
+                "is done",
+                default=(),
+            ),
         ),
     ),
     Message(
@@ -305,10 +341,28 @@ ENGINE_MESSAGES = (
             Field("text", "str", "the same in Prometheus' text format"),
         ),
     ),
+    Message(
+        "LOOKS_REPLY",
+        "The answer to `LOOKS`. A look without a thumbnail is left out.",
+        (
+            Field("model", "str", "whose looks they are"),
+            Field(
+                "looks",
+                "list",
+                f"maps of `concept`, `variant`, `width` and `height`; at most {MAX_LOOKS}, sides "
+                f"of at most {MAX_LOOK_SIDE} px",
+            ),
+        ),
+        ("and those after it: the looks in this order, rows from the top, RGB, sRGB, 8 bits",),
+    ),
     Message("GOODBYE", "The answer to `SHUTDOWN`; the connection ends."),
     Message(
         "ERROR",
         "A message that was not about a job could not be taken.",
-        (Field("code", "str", "one of the codes below"), Field("message", "str", "for people")),
+        (
+            Field("code", "str", "one of the codes below"),
+            Field("message", "str", "for people"),
+            Field("about", "str", "the type of the message that it answers", default=""),
+        ),
     ),
 )

@@ -250,7 +250,8 @@ class Server:
         if header.get("type") == "SUBMIT" and isinstance(job_id, str):
             self._send(peer, {**failed(error), "job_id": job_id[:64]}, [])
         else:
-            self._send(peer, {"type": "ERROR", "code": error.code, "message": error.message}, [])
+            refusal = {"type": "ERROR", "code": error.code, "message": error.message}
+            self._send(peer, {**refusal, "about": str(header.get("type", ""))[:40]}, [])
 
     def _hello(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
         protocol.check_version(message["protocol"])
@@ -316,6 +317,17 @@ class Server:
         reply = {"type": "STATS_REPLY", **figures, "text": stats.prometheus(figures)}
         self._send(peer, reply, [])
 
+    def _looks(self, peer: bytes, message: dict[str, Any], _frames: list[bytes]) -> None:
+        if self._is_remote(peer):
+            self._check_remote(peer, message["model"])
+        model = message["model"] or self._work.about()["default_model"]
+        if model is None:
+            raise UnknownModel("There is no model here.")
+        found = self._work.looks(model)
+        names = [{k: v for k, v in look._asdict().items() if k != "rgb"} for look in found]
+        reply = {"type": "LOOKS_REPLY", "model": model, "looks": names}
+        self._send(peer, reply, [look.rgb for look in found])
+
     def _shutdown(self, peer: bytes, _message: dict[str, Any], _frames: list[bytes]) -> None:
         if self._is_remote(peer):
             raise NotAllowed("Only its owner ends this engine, on its own machine.")
@@ -330,6 +342,7 @@ class Server:
         "FETCH": _fetch,
         "STATUS": _status,
         "STATS": _stats,
+        "LOOKS": _looks,
         "SHUTDOWN": _shutdown,
     }
 

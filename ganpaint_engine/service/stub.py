@@ -3,8 +3,10 @@
     python -m ganpaint_engine.service.stub        or: ganpaint serve --stub
 
 It starts at once, never loads torch, and its results are a known function of the request, see
-``paint``. Concepts are those that the bundled model has, and two more kinds for what is hard to
-provoke otherwise: ``slow`` takes five seconds and more, ``fail:CODE`` fails with that code.
+``paint``. Concepts are those that the bundled model has, and more for what is hard to provoke
+otherwise: ``slow`` takes five seconds and more, ``unlike`` warns that the photo is unlike what the
+model knows, ``fail:CODE`` fails with that code. Of ``variant``, ``context``, ``grow``, ``feather``
+and ``composite`` only the report tells.
 """
 
 from __future__ import annotations
@@ -19,12 +21,17 @@ import numpy as np
 from ganpaint_engine import errors
 from ganpaint_engine.service import lifecycle
 from ganpaint_engine.service.jobs import Job, Progress, Result
+from ganpaint_engine.service.looks import Look
 from ganpaint_engine.service.photos import digest
 from ganpaint_engine.service.server import Work
 from ganpaint_engine.sizes import check_size
 
 MODEL = "stub"
-CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "slow")
+CONCEPTS = ("tree", "dome", "door", "window", "grass", "sky", "slow", "unlike")
+VARIANTS = {"tree": ("summer", "autumn"), "dome": ("copper",)}
+LOOK_SIDE = 24  # px
+LOOK_COLOURS = {"summer": (80, 100, 55), "autumn": (150, 90, 45), "copper": (150, 178, 162)}
+WARNING = "This picture is unlike those that stub knows: expect new content to be coarse."
 STEPS = 40  # of a final edit
 STEP_SECONDS = 0.005
 _SLOW = 25  # times as long
@@ -72,9 +79,9 @@ class Stub:
         patch, offset = paint(pixels, mask, params["strength"], params["seed"])
         size = {"width": patch.shape[1], "height": patch.shape[0], "channels": 4, "dtype": "uint8"}
         report = {
+            **params,
             "model": MODEL,
-            **{key: params[key] for key in ("concept", "operation", "strength", "seed", "quality")},
-            "warnings": [],
+            "warnings": [WARNING] if params["concept"] == "unlike" else [],
         }
         if width * height <= 1 << 20:  # a large one would cost more than the rest
             report["photo"] = digest(job.frames[0], (height, width, channels))
@@ -84,7 +91,7 @@ class Stub:
 
     def _work(self, params: dict[str, Any], progress: Progress) -> None:
         """Take the time, in the steps and stages of a real edit."""
-        progress(0.1, "edit")
+        progress(0.1, "edit", [WARNING] if params["concept"] == "unlike" else [])
         slow = params["concept"] == "slow"
         if params["quality"] == "preview" and not slow:
             return
@@ -99,20 +106,43 @@ class Stub:
             "version": "1",
             "resolution": 64,
             "concepts": list(CONCEPTS),
-            "operations": {name: ["add", "remove"] for name in CONCEPTS},
-            "variants": {name: [] for name in CONCEPTS},
+            "operations": {name: list(operations(name)) for name in CONCEPTS},
+            "variants": {name: list(VARIANTS.get(name, ())) for name in CONCEPTS},
         }
         return {"device": "stub", "default_model": MODEL, "models": [model]}
 
 
-def _check(params: dict[str, Any]) -> None:
-    concept, model = params["concept"], params["model"]
+def operations(concept: str) -> tuple[str, ...]:
+    """What can be done with a concept."""
+    return ("add", "remove", "restyle") if concept in VARIANTS else ("add", "remove")
+
+
+def looks(model: str) -> list[Look]:
+    """Thumbnails of one colour each, LOOK_COLOURS. Raises UnknownModel."""
+    _check_model(model)
+    return [
+        Look(concept, name, LOOK_SIDE, LOOK_SIDE, bytes(LOOK_COLOURS[name]) * LOOK_SIDE**2)
+        for concept, names in VARIANTS.items()
+        for name in names
+    ]
+
+
+def _check_model(model: str | None) -> None:
     if model not in (None, MODEL):
         raise errors.UnknownModel(f"The stub engine has no model {model!r}.", model=model)
+
+
+def _check(params: dict[str, Any]) -> None:
+    concept, variant = params["concept"], params["variant"]
+    _check_model(params["model"])
     if concept.startswith("fail:"):
         raise errors.from_code(concept.removeprefix("fail:"), "The stub was asked to fail.")
     if concept not in CONCEPTS:
         raise errors.UnknownConcept(f"The stub has no concept {concept!r}.", concept=concept)
+    if params["operation"] not in operations(concept):
+        raise errors.UnsupportedOperation(f"The stub cannot {params['operation']} {concept!r}.")
+    if variant is not None and variant not in VARIANTS.get(concept, ()):
+        raise errors.UnknownVariant(f"{concept!r} has no look {variant!r}.", variant=variant)
     if not params["strength"]:
         raise errors.BadRequest("Strength is above 0 and at most 2, not 0.")
 
@@ -120,7 +150,7 @@ def _check(params: dict[str, Any]) -> None:
 def stub_work(step_seconds: float = STEP_SECONDS) -> Work:
     """What the stub engine can do."""
     stub = Stub(step_seconds)
-    return Work({"edit": stub.edit}, stub.about)
+    return Work({"edit": stub.edit}, stub.about, looks=looks)
 
 
 def main() -> int:

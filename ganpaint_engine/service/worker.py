@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from ganpaint_engine.service.jobs import (
     Report,
     failed,
 )
+from ganpaint_engine.service.looks import Look
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ def failure(error: BaseException) -> GanpaintError:
 class Work:
     """What the engine can do.
 
-    about: WELCOME's device, default_model and models. cache: STATS_REPLY's. Both are called by the
-    I/O thread, and are cheap. warm_up: what the worker does first. is_quick: whether a preview
-    would be done in about one step, because its photo is open; it may then pass one that is not.
+    about: WELCOME's device, default_model and models. cache: STATS_REPLY's. looks: the thumbnails
+    of a model's looks; raises UnknownModel. These are called by the I/O thread, and are cheap.
+    warm_up: what the worker does first. is_quick: whether a preview would be done in about one
+    step, because its photo is open; it may then pass one that is not.
     """
 
     handlers: Mapping[str, Handler]
@@ -61,6 +63,7 @@ class Work:
     warm_up: Callable[[], None] = lambda: None
     cache: Callable[[], dict[str, int]] = dict
     is_quick: Callable[[Job], bool] = lambda job: False
+    looks: Callable[[str], Sequence[Look]] = lambda model: ()
 
 
 class Worker(threading.Thread):
@@ -125,21 +128,21 @@ class Worker(threading.Thread):
         paused_before = self._paused_seconds
         last_time, last_stage, furthest = 0.0, "", 0.0
 
-        def progress(fraction: float, stage: str) -> None:
+        def progress(fraction: float, stage: str, warnings: Sequence[str] = ()) -> None:
             nonlocal last_time, last_stage, furthest
             if not job.stopped.is_set():
                 self._let_one_pass(job)
             if job.stopped.is_set():
                 raise Stopped
             now = time.monotonic()
-            if stage == last_stage and now - last_time < _PROGRESS_EVERY:
+            if stage == last_stage and now - last_time < _PROGRESS_EVERY and not warnings:
                 return
             last_time, last_stage = now, stage
             furthest = max(furthest, min(1.0, float(fraction)))
             worked = now - started - (self._paused_seconds - paused_before)
             eta = worked * (1 / furthest - 1) if furthest >= _ETA_FROM else None
             news = {"type": "PROGRESS", "fraction": furthest, "stage": stage, "eta": eta}
-            self._report(job, news, [])
+            self._report(job, {**news, "warnings": list(warnings)}, [])
 
         return progress
 

@@ -30,6 +30,10 @@ def test_check_fills_in_defaults_and_drops_unknown_keys():
         "seed": 0,
         "quality": "final",
         "model": None,
+        "context": "auto",
+        "grow": 0,
+        "feather": 0.0,
+        "composite": "residual",
     }
     assert "extra" not in checked
 

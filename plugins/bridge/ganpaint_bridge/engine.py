@@ -16,12 +16,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .connection import Connection, Lost
 from .errors import BridgeError
-from .events import FINAL, Event, job_event
+from .events import ANSWERS, FINAL, Event, answer_event, job_event
 from .locate import Runtime, Starter, find_engine, read_install, runtime_file, start_command
 from .msgpack_lite import MsgpackError, packb, unpackb
 from .zmtp import Refused, Zmtp, ZmtpError
 
-PROTOCOL = "1.0"
+PROTOCOL = "1.1"
 _MAJOR = "1"
 _ANSWER_SECONDS = 20.0  # from connecting to the engine's WELCOME
 _START_SECONDS = 120.0  # a first start reads a lot from a cold disk
@@ -70,6 +70,10 @@ class Engine:
         quality: str = "final",
         model: Optional[str] = None,
         variant: Optional[str] = None,
+        context: str = "auto",
+        grow: int = 0,
+        feather: float = 0.0,
+        composite: str = "residual",
         slot: Optional[str] = None,
         keep_result: bool = False,
         keep_photo: bool = True,
@@ -79,9 +83,10 @@ class Engine:
         ``image`` is (bytes, width, height, channels 3 or 4): rows of 8-bit sRGB, alpha straight.
         ``mask`` is (bytes, width, height) of the same size, 0..255, soft values kept.
         ``operation`` is "add", "remove" or "restyle", ``variant`` the name of a look for the first
-        and the last; ``quality`` is "preview" or "final". Earlier previews of the same ``slot``
-        that are not done end with "superseded". With ``keep_result`` the job outlives the
-        connection, see fetch(). Without ``keep_photo`` nothing of it is kept.
+        and the last; ``quality`` is "preview" or "final"; ``context``, ``grow``, ``feather`` and
+        ``composite`` are as in docs/protocol.md, and passed over by an engine of 1.0. Earlier
+        previews of the same ``slot`` that are not done end with "superseded". With ``keep_result``
+        the job outlives the connection, see fetch(). Without ``keep_photo`` nothing of it is kept.
         Raises BridgeError bad_request when sizes and bytes do not agree.
         """
         params: Dict[str, Any] = {
@@ -90,6 +95,10 @@ class Engine:
             "strength": float(strength),
             "seed": int(seed),
             "quality": quality,
+            "context": context,
+            "grow": int(grow),
+            "feather": float(feather),
+            "composite": composite,
         }
         if model is not None:
             params["model"] = model
@@ -110,6 +119,19 @@ class Engine:
         The last news of it follows as events; "failed" with unknown_job when there is none.
         """
         self._ask(job_id, [packb({"type": "FETCH", "job_id": job_id})])
+
+    def can(self, capability: str) -> bool:
+        """Whether the engine that answered has this capability; see docs/protocol.md."""
+        return capability in (self.welcome or {}).get("capabilities", ())
+
+    def ask(self, kind: str, **keys: Any) -> None:
+        """Ask the engine itself: "LOOKS" (``model``), "STATUS", "STATS" or "SHUTDOWN".
+
+        Its answer is an event of type "looks", "status", "stats" or "goodbye", a refusal one of
+        type "refused". Nothing is sent, and nothing comes, while there is no engine to ask.
+        """
+        if self._state == "ready":
+            self._send(dict(keys, type=kind))
 
     def _ask(self, job_id: str, frames: List[bytes]) -> None:
         self._jobs[job_id] = frames
@@ -241,10 +263,14 @@ class Engine:
             error = BridgeError(str(header["code"]), str(header["message"]))
             if self._state == "connecting":
                 raise error
-            self._events.append(Event("failed", header=header, error=error))
+            refused = header.get("about") not in (None, "", "SUBMIT")
+            kind = "refused" if refused else "failed"
+            self._events.append(Event(kind, header=header, error=error))
         elif self._state == "connecting":
             if kind == "WELCOME":
                 self._take_welcome(header)
+        elif kind in ANSWERS:
+            self._events.append(answer_event(header, frames))
         elif header.get("job_id") in self._jobs:
             event = job_event(header, frames)
             if event is not None:

@@ -6,6 +6,12 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from .errors import BridgeError
 
+ANSWERS = {
+    "LOOKS_REPLY": "looks",
+    "STATUS_REPLY": "status",
+    "STATS_REPLY": "stats",
+    "GOODBYE": "goodbye",
+}
 FINAL = ("result", "failed", "cancelled", "superseded")
 
 
@@ -14,9 +20,10 @@ class Event(NamedTuple):
 
     ``type``: "starting" (an engine is being started; comes again every half second), "welcome"
     (connected), "queued", "progress", and as the last one of a job "result", "failed", "cancelled"
-    or "superseded" (a newer one took its slot). ``fraction`` is 0..1. ``header`` is the engine's
-    message. A result's ``frames[0]`` is the patch: rows of 8-bit sRGB RGBA, straight alpha,
-    ``header["patch"]["width"]`` by ``["height"]``, to be put at
+    or "superseded" (a newer one took its slot). Answers to Engine.ask: "looks" (``frames[i]``: RGB
+    of ``header["looks"][i]``), "status", "stats", "goodbye", and "refused". ``fraction`` is 0..1.
+    ``header`` is the engine's message. A result's ``frames[0]`` is the patch: rows of 8-bit sRGB
+    RGBA, straight alpha, ``header["patch"]["width"]`` by ``["height"]``, to be put at
     ``header["offset"]`` (x, y in the photo's pixels).
     """
 
@@ -42,6 +49,23 @@ def event_text(event: Event) -> str:
         return event.error.message
     texts = {"result": "Done", "cancelled": "Cancelled", "superseded": "A newer edit took over"}
     return texts.get(event.type, "Connected to the engine")
+
+
+def answer_event(header: Dict[str, Any], frames: List[bytes]) -> Event:
+    """The event for an answer about the engine itself. Raises as job_event."""
+    if header["type"] == "LOOKS_REPLY":
+        looks = header["looks"]
+        if len(looks) != len(frames):
+            raise ValueError("not one picture for each look")
+        for look, rgb in zip(looks, frames):  # noqa: B905 - strict came with Python 3.10
+            width, height = look["width"], look["height"]
+            if not isinstance(width, int) or not isinstance(height, int):
+                raise TypeError("a look's size is not in whole numbers")
+            if not isinstance(look["concept"], str) or not isinstance(look["variant"], str):
+                raise TypeError("a look without a name")
+            if min(width, height) < 1 or len(rgb) != width * height * 3:
+                raise ValueError("a look is not of the announced size")
+    return Event(ANSWERS[header["type"]], header=header, frames=frames)
 
 
 def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:

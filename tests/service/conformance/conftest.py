@@ -22,8 +22,9 @@ from ganpaint_engine.service import lifecycle  # noqa: E402
 
 # The product's own engine, with fewer steps: what an edit looks like is not asked here.
 FEW_STEPS = """
+import dataclasses
+
 from ganpaint_engine.service import edits, lifecycle
-from ganpaint_engine.service.worker import Work
 
 def few_steps(device):
     work = edits.edit_work(device)
@@ -32,7 +33,7 @@ def few_steps(device):
         session.REFINE_STEPS, session.PHOTO_STEPS, session.EDIT_STEPS = 6, 10, 30
         session.EDIT_TOLERANCE = 0.0
         work.warm_up()
-    return Work(work.handlers, work.about, warm_up, work.cache, work.is_quick)
+    return dataclasses.replace(work, warm_up=warm_up)
 
 lifecycle.serve(make_work=few_steps, device="cpu")
 """

@@ -1,7 +1,7 @@
 """The two clients behind one face, so that one suite can hold both to the protocol.
 
-A job's news are tuples: ("queued", position), ("progress", fraction, stage, eta), and as the last
-one ("result", Patch), ("failed", code), ("cancelled",) or ("superseded",).
+A job's news are tuples: ("queued", position), ("progress", fraction, stage, eta, warnings), and as
+the last one ("result", Patch), ("failed", code), ("cancelled",) or ("superseded",).
 """
 
 import os
@@ -55,7 +55,7 @@ class PyzmqPeer:
                 if event.type == "queued":
                     yield ("queued", event.position)
                 elif event.type == "progress":
-                    yield ("progress", event.fraction, event.stage, event.eta)
+                    yield ("progress", event.fraction, event.stage, event.eta, event.warnings)
                 else:
                     yield ("result", Patch(event.patch, event.offset, event.name, event.report))
         except (errors.Cancelled, errors.Superseded) as error:
@@ -68,6 +68,12 @@ class PyzmqPeer:
 
     def fetch(self, job):
         self.client.fetch(job)
+
+    def looks(self, model):
+        try:
+            return self.client.looks(model)
+        except errors.GanpaintError as error:
+            return error.code
 
     def close(self):
         self.client.close()
@@ -104,9 +110,28 @@ class BridgePeer:
         self.waiting[job] = []
         return job
 
+    def looks(self, model):
+        self.engine.ask("LOOKS", model=model)
+        self.answer = None
+        deadline = time.monotonic() + PATIENCE
+        while self.answer is None:
+            assert time.monotonic() < deadline, "silence"
+            self._pump()
+        if self.answer.error:
+            return self.answer.error.code
+        looks = zip(self.answer.header["looks"], self.answer.frames, strict=True)
+        return {
+            (look["concept"], look["variant"]): np.frombuffer(rgb, np.uint8).reshape(
+                look["height"], look["width"], 3
+            )
+            for look, rgb in looks
+        }
+
     def _pump(self):
         for event in self.engine.pump(0.05):
-            if event.job_id is None:
+            if event.type in ("looks", "refused"):
+                self.answer = event
+            elif event.job_id is None:
                 assert event.error is None, event
             else:
                 self.waiting.setdefault(event.job_id, []).append(event)
@@ -141,7 +166,9 @@ def _news(event):
     if event.type == "queued":
         return ("queued", event.header["position"])
     if event.type == "progress":
-        return ("progress", event.fraction, event.stage, event.header.get("eta"))
+        header = event.header
+        warnings = tuple(header["warnings"])
+        return ("progress", event.fraction, event.stage, header.get("eta"), warnings)
     if event.type == "failed":
         return ("failed", event.error.code)
     if event.type == "result":

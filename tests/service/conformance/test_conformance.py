@@ -10,6 +10,7 @@ from peers import LAST
 
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import protocol, stub
+from ganpaint_engine.service.protocol_messages import MAX_LOOK_SIDE
 
 TREE = {"concept": "tree", "operation": "add"}
 
@@ -56,12 +57,12 @@ def test_from_queued_to_a_result(peer, ask, scene, quality):
     assert before[0] == ("queued", 0)
     assert kind == "result"
     running = [one for one in before if one[0] == "progress"]
-    assert running[0][1:] == (0.0, "starting", None)
-    fractions = [fraction for _, fraction, _, _ in running]
+    assert running[0][1:] == (0.0, "starting", None, ())
+    fractions = [one[1] for one in running]
     assert fractions == sorted(fractions)
     assert fractions[-1] <= 1
-    assert {stage for _, _, stage, _ in running} <= set(protocol.STAGES)
-    etas = [eta for _, fraction, _, eta in running if fraction >= 0.2]
+    assert {one[2] for one in running} <= set(protocol.STAGES)
+    etas = [one[3] for one in running if one[1] >= 0.2]
     assert etas or quality == "preview"
     assert all(0 <= eta < 600 for eta in etas)
     assert patch.name == "Add tree"
@@ -103,6 +104,49 @@ def test_each_job_hears_its_own_news(peer, ask, scene):
     jobs = {ask(peer, scene, seed=seed, quality="preview"): seed for seed in range(6)}
     for job in reversed(jobs):
         assert last(peer, job)[1].report["seed"] == jobs[job]
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_the_looks_have_thumbnails_also_while_a_job_runs(peer, ask, scene, model, kind, default):
+    job = ask(peer, scene)
+    progress_of(peer, job)
+    found = peer.looks(None if default else model)
+    name = peer.welcome["default_model"] if default else model
+    (about,) = (one for one in peer.welcome["models"] if one["name"] == name)
+    named = {(c, look) for c, looks in about["variants"].items() for look in looks}
+    assert set(found) == (named if default or kind == "stub" else set())  # the small model has none
+    for pixels in found.values():
+        assert pixels.shape[2] == 3
+        assert max(pixels.shape) <= MAX_LOOK_SIDE
+    if kind == "stub":
+        assert tuple(found["tree", "autumn"][0, 0]) == stub.LOOK_COLOURS["autumn"]
+    peer.cancel(job)
+
+
+def test_looks_of_an_unknown_model_are_refused_and_jobs_go_on(peer, ask, scene):
+    job = ask(peer, scene)
+    assert peer.looks("no such model") == "unknown_model"
+    assert last(peer, job)[0] == "result"
+
+
+def test_a_warning_is_told_once_and_before_the_work(peer, ask, scene, kind):
+    if kind != "stub":
+        pytest.skip("whether the engine warns depends on its model")
+    *before, (_, patch) = peer.news(ask(peer, scene, concept="unlike"))
+    told = [one for one in before if one[0] == "progress" and one[4]]
+    assert [one[4] for one in told] == [(stub.WARNING,)]
+    assert told[0][1] < 0.2
+    assert patch.report["warnings"] == [stub.WARNING]
+
+
+OPTIONS = {"context": "selection", "grow": -3, "feather": 2.5, "composite": "poisson"}
+
+
+def test_the_stub_tells_what_was_asked(peer, ask, scene, kind):
+    if kind != "stub":
+        pytest.skip("which of them a model's edit reports is tested with the session")
+    patch = last(peer, ask(peer, scene, variant="autumn", **OPTIONS))[1]
+    assert {**patch.report, **OPTIONS, "variant": "autumn"} == patch.report
 
 
 # -- stopping --------------------------------------------------------------------------------------
@@ -239,6 +283,11 @@ def test_keep_photo_may_be_refused(peer, ask, scene):
         ({"operation": "destroy"}, "bad_request"),
         ({"seed": -1}, "bad_request"),
         ({"slot": "x" * 65}, "bad_request"),
+        ({"context": "galaxy"}, "bad_request"),
+        ({"grow": 501}, "bad_request"),
+        ({"feather": -1.0}, "bad_request"),
+        ({"composite": "glue"}, "bad_request"),
+        ({"variant": "plaid"}, "unknown_variant"),
     ],
 )
 def test_a_wrong_request_has_its_code_and_the_next_one_is_answered(peer, ask, scene, changes, code):
@@ -311,8 +360,11 @@ def test_every_message_of_the_engine_has_exactly_the_documented_keys(raw, model)
     raw.send({"type": "STATUS"})
     raw.send({"type": "STATS"})
     raw.send({"type": "FETCH", "job_id": "none"})
+    raw.send({"type": "LOOKS", "model": model})
     raw.send({"type": "NONSENSE"})
-    while {"RESULT", "STATUS_REPLY", "STATS_REPLY", "ERROR"} - {one["type"] for one in seen}:
+    while {"RESULT", "STATUS_REPLY", "STATS_REPLY", "LOOKS_REPLY", "ERROR"} - {
+        one["type"] for one in seen
+    }:
         seen.append(raw.receive())
     for one in seen:
         assert set(one) == fields[one["type"]], one["type"]
