@@ -24,8 +24,9 @@ from torch import Tensor
 
 from benchmarks import measure
 from ganpaint_engine.demonstration import before_after
+from ganpaint_engine.editing import Edit
+from ganpaint_engine.prior import Prior, load_model
 from ganpaint_engine.segmentation import DilatedSegmenter, load_judge
-from ganpaint_engine.session import Edit, Prior, load_model
 from ganpaint_engine.window import resize, to_array, to_tensor
 
 HERE = Path(__file__).parent

@@ -205,7 +205,7 @@ def model_card(data: bytes) -> None:
 def model_weights(data: bytes) -> None:
     """A package whose weights are hostile and whose hashes fit; the first byte picks the file."""
     from ganpaint_engine import model_package
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     good = _small_model()
     folder = _folder() / "weights"

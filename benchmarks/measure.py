@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from ganpaint_engine import adaptation, exemplars, inversion
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.measurement import share
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.segmentation import CLASSES
-from ganpaint_engine.session import Prior
 from ganpaint_engine.window import stroke_on_grid, to_tensor
 from training import places
 

@@ -18,8 +18,10 @@ from ganpaint_engine.errors import GanpaintError
 
 if TYPE_CHECKING:
     from ganpaint_engine.client import connect
+    from ganpaint_engine.editing import Edit
     from ganpaint_engine.model_package import ModelInfo, list_models
-    from ganpaint_engine.session import Edit, PhotoSession, Prior, load_model
+    from ganpaint_engine.prior import Prior, load_model
+    from ganpaint_engine.session import PhotoSession
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,10 +37,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Edit": "session",
+    "Edit": "editing",
     "PhotoSession": "session",
-    "Prior": "session",
-    "load_model": "session",
+    "Prior": "prior",
+    "load_model": "prior",
     "ModelInfo": "model_package",
     "list_models": "model_package",
     "connect": "client",

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ganpaint_engine.client import Client
+    from ganpaint_engine.editing import Edit
+    from ganpaint_engine.prior import OnStep
     from ganpaint_engine.remote import RemoteEdit
-    from ganpaint_engine.session import Edit, OnStep
 
 app = typer.Typer(
     help="Semantic photo editing with a generative image prior, inside GIMP and Krita.",
@@ -142,7 +143,7 @@ def edit(
 def _edit_here(
     picture: Image, stroke: Image, model: str, device: str, wish: dict[str, Any], on_step: OnStep
 ) -> Edit:
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     prior = load_model(model, device)
     session = prior.open(picture, lambda f, stage: on_step(0.5 * f, stage))

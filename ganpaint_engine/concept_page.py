@@ -23,7 +23,7 @@ from ganpaint_engine import exemplars, model_change
 from ganpaint_engine import model_dissection as whole
 from ganpaint_engine.appraisal import inserted, on_grid
 from ganpaint_engine.concepts import Concept
-from ganpaint_engine.session import Prior
+from ganpaint_engine.prior import Prior
 
 OnStep = Callable[[float, str], None]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from ganpaint_engine import paths, pictures
-from ganpaint_engine.session import load_model
+from ganpaint_engine.prior import load_model
 
 if TYPE_CHECKING:
-    from ganpaint_engine.session import Edit, OnStep
+    from ganpaint_engine.editing import Edit
+    from ganpaint_engine.prior import OnStep
 
 MODEL = "churches"
 _MARGIN, _LINE = 8, 22

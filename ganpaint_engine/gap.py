@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganpaint_engine import inversion, measurement, window
+from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.prior import Inversion, OnStep, Prior
 from ganpaint_engine.segmentation import CLASSES
-from ganpaint_engine.session import Edit, Inversion, OnStep, PhotoSession, Prior
+from ganpaint_engine.session import PhotoSession
 
 STAGES = {"encoder": "E", "refined": "E + r", "adapted": "E + r + δ"}
 ENOUGH = 0.02

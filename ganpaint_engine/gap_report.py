@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.table import Table
 
 from ganpaint_engine import gap, inversion, pictures, segmentation, window
+from ganpaint_engine.editing import Edit
 from ganpaint_engine.photo_folder import PhotoFolder, Problem
-from ganpaint_engine.session import Edit, OnStep, Prior
+from ganpaint_engine.prior import OnStep, Prior
 
 TILE = 192
 _GAP, _LINE = 6, 18

@@ -21,7 +21,7 @@ from ganpaint_engine import appearance, dissection, window
 from ganpaint_engine import model_dissection as whole
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.errors import BadRequest, ConceptTaken, StrokesUnusable
-from ganpaint_engine.session import Prior
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.strokes import Painted
 
 OnStep = Callable[[float, str], None]

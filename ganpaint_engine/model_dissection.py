@@ -22,8 +22,8 @@ from ganpaint_engine.appearance import Look
 from ganpaint_engine.appraisal import Bench, Effect
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.errors import BadRequest, GanpaintError, NothingFound
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.segmentation import Segmenter
-from ganpaint_engine.session import Prior
 
 OnStep = Callable[[float, str], None]
 

@@ -35,8 +35,8 @@ from ganpaint_engine import (
 from ganpaint_engine.errors import BadRequest, BadTrainingData, NothingFound
 from ganpaint_engine.model_package import ModelInfo
 from ganpaint_engine.photo_folder import PhotoFolder, Problem
+from ganpaint_engine.prior import OnStep, Prior
 from ganpaint_engine.segmentation import CLASSES, Segmenter
-from ganpaint_engine.session import OnStep, Prior
 
 if TYPE_CHECKING:
     from training.trainer import Trainer

@@ -27,8 +27,8 @@ from ganpaint_engine.encoder_training import EncoderTrainer
 from ganpaint_engine.errors import BadRequest, NothingFound
 from ganpaint_engine.model_dissection import Dissected
 from ganpaint_engine.model_package import ModelInfo
+from ganpaint_engine.prior import OnStep, Prior, load_model
 from ganpaint_engine.segmentation import Segmenter
-from ganpaint_engine.session import OnStep, Prior, load_model
 
 TRAINING = 0.8
 """Share of the time that E gets; the rest is dissection and measurement."""

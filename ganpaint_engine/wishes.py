@@ -12,7 +12,7 @@ from ganpaint_engine.errors import BadRequest, UnsupportedOperation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ganpaint_engine.session import Prior
+    from ganpaint_engine.prior import Prior
 
 OPERATIONS = ("add", "remove", "restyle")
 QUALITIES = ("preview", "final")

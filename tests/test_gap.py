@@ -9,15 +9,15 @@ import torch
 from PIL import Image
 
 from benchmarks import bundled_model
-from ganpaint_engine import cli, errors, familiarity, gap, measurement, segmentation, session
-from ganpaint_engine.session import load_model
+from ganpaint_engine import cli, errors, familiarity, gap, measurement, segmentation
+from ganpaint_engine.prior import load_model
 from ganpaint_engine.window import to_tensor
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
-        monkeypatch.setattr(session, name, 6)
+    for name in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
+        monkeypatch.setattr(f"ganpaint_engine.{name}", 6)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganpaint_engine import errors, model_package, paths
-from ganpaint_engine.session import load_model
+from ganpaint_engine.prior import load_model
 
 
 @pytest.fixture

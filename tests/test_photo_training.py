@@ -7,15 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ganpaint_engine import cli, errors, model_package, photo_training, segmenters, session
+from ganpaint_engine import cli, errors, model_package, photo_training, segmenters
 from ganpaint_engine.photo_training import Plan
-from ganpaint_engine.session import load_model
+from ganpaint_engine.prior import load_model
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
-        monkeypatch.setattr(session, name, 2)
+    for name in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
+        monkeypatch.setattr(f"ganpaint_engine.{name}", 2)
     monkeypatch.setattr(photo_training, "WINDOWS", 40)
     monkeypatch.setattr(photo_training, "MEASURED", 2)
 

@@ -15,18 +15,17 @@ from ganpaint_engine import (
     preparing,
     segmentation,
     segmenters,
-    session,
 )
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.generator import Generator
+from ganpaint_engine.prior import load_model
 from ganpaint_engine.published.importing import import_file
-from ganpaint_engine.session import load_model
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
-        monkeypatch.setattr(session, name, 4)
+    for name in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
+        monkeypatch.setattr(f"ganpaint_engine.{name}", 4)
     monkeypatch.setattr(preparing, "MEASURED", 2)
 
 

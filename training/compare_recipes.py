@@ -19,8 +19,8 @@ from rich.table import Table
 from benchmarks import measure
 from benchmarks.bundled_model import load_judge
 from ganpaint_engine import dissection, exemplars, model_package
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.segmentation import CLASSES
-from ganpaint_engine.session import Prior
 from training import package, train
 from training.data import Scenes
 from training.edits import cell_shares

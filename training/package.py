@@ -23,8 +23,8 @@ from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
 from ganpaint_engine import detail, dissection, exemplars, familiarity, model_package
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
-from ganpaint_engine.session import Prior
 from training import gates, networks
 from training.data import Scenes
 from training.edits import cell_shares

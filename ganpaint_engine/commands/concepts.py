@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganpaint_engine.model_package import ModelInfo
+    from ganpaint_engine.prior import OnStep, Prior
     from ganpaint_engine.segmentation import Segmenter
-    from ganpaint_engine.session import OnStep, Prior
 
 app = typer.Typer(help="The concepts of a model.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def dissect(
 ) -> None:
     """Find a model's concepts anew: units, strengths, looks, and what edits with them do."""
     from ganpaint_engine import model_change, model_dissection, model_package, segmentation
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     info = model_package.find_model(model)
     target = model_change.target_of(info, out, in_place)
@@ -171,7 +171,7 @@ def learn(
     """Teach a model a concept from a few pictures on which its place was painted."""
     from ganpaint_engine import learning, model_change, model_package
     from ganpaint_engine import strokes as painted_pictures
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     info = model_package.find_model(model)
     learning.check_name(name, info.concepts)
@@ -252,7 +252,7 @@ def page(
 ) -> None:
     """Write an HTML page: each concept's units, looks, and what removing and inserting it does."""
     from ganpaint_engine import concept_page
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     with _progress() as on_step:
         prior = load_model(model, device)

@@ -165,7 +165,7 @@ def sample(
 ) -> None:
     """Draw pictures from a model, as one sheet."""
     from ganpaint_engine import pictures
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     pictures.write_picture(pictures.sheet(load_model(name, device).sample(count, seed)), output)
     out_console.print(f"{count} samples: {output}")

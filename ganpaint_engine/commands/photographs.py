@@ -13,7 +13,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console
 
 if TYPE_CHECKING:
     from ganpaint_engine.photo_folder import Problem
-    from ganpaint_engine.session import OnStep
+    from ganpaint_engine.prior import OnStep
 
 models_app = typer.Typer()
 
@@ -61,7 +61,7 @@ def measure(
 ) -> None:
     """How well a model does on a folder of photographs: figures, and a sheet of pictures."""
     from ganpaint_engine import gap_report
-    from ganpaint_engine.session import load_model
+    from ganpaint_engine.prior import load_model
 
     with _progress() as on_step:
         report = gap_report.measure(load_model(name, device), photos, out, on_step, quality)

@@ -22,7 +22,7 @@ from ganpaint_engine.service.photos import OpenPhotos
 from ganpaint_engine.service.server import Work
 
 if TYPE_CHECKING:
-    from ganpaint_engine.session import Prior
+    from ganpaint_engine.prior import Prior
 
 log = logging.getLogger(__name__)
 

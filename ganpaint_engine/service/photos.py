@@ -15,7 +15,8 @@ from ganpaint_engine.photo_cache import DEFAULT_MIB, Computed, PhotoCache
 from ganpaint_engine.service.jobs import Job
 
 if TYPE_CHECKING:
-    from ganpaint_engine.session import PhotoSession, Prior
+    from ganpaint_engine.prior import Prior
+    from ganpaint_engine.session import PhotoSession
     from ganpaint_engine.window import Window
 
 _BYTES_KEPT = 512 << 20  # of all open photos; the one used last always stays

@@ -213,8 +213,8 @@ def test_photos_are_edited_with_a_stylegan2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With an encoder and a concept (of random weights) it goes the whole road."""
-    for steps in ("REFINE_STEPS", "PHOTO_STEPS", "EDIT_STEPS"):
-        monkeypatch.setattr(f"ganpaint_engine.session.{steps}", 5)
+    for steps in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
+        monkeypatch.setattr(f"ganpaint_engine.{steps}", 5)
     torch.manual_seed(0)
     state = written_out.stylegan2([6, 6, 8, 8, 6, 6], [5, 5, 5])
     torch.save({"g_ema": state}, tmp_path / "sg.pt")

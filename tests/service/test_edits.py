@@ -179,8 +179,8 @@ def job_for(image, mask, quality="preview", strength=1.0, **keys):
 def quick_edits(engine_home, monkeypatch):
     """The handler, in this process, opening photos in a few steps."""
     monkeypatch.setenv("GANPAINT_HOME", str(engine_home))
-    monkeypatch.setattr("ganpaint_engine.session.REFINE_STEPS", 2)
-    monkeypatch.setattr("ganpaint_engine.session.PHOTO_STEPS", 2)
+    monkeypatch.setattr("ganpaint_engine.prior.REFINE_STEPS", 2)
+    monkeypatch.setattr("ganpaint_engine.prior.PHOTO_STEPS", 2)
     yield lambda: Edits("cpu")
     photo_cache.clear()
 
@@ -212,7 +212,7 @@ class Steps:
 
 @pytest.fixture
 def steps(monkeypatch):
-    monkeypatch.setattr("ganpaint_engine.session.EDIT_TOLERANCE", 0.0)
+    monkeypatch.setattr("ganpaint_engine.editing.EDIT_TOLERANCE", 0.0)
     return Steps(monkeypatch)
 
 

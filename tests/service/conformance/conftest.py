@@ -29,9 +29,9 @@ from ganpaint_engine.service import edits, lifecycle
 def few_steps(device):
     work = edits.edit_work(device)
     def warm_up():
-        from ganpaint_engine import session
-        session.REFINE_STEPS, session.PHOTO_STEPS, session.EDIT_STEPS = 6, 10, 30
-        session.EDIT_TOLERANCE = 0.0
+        from ganpaint_engine import editing, prior
+        prior.REFINE_STEPS, prior.PHOTO_STEPS, editing.EDIT_STEPS = 6, 10, 30
+        editing.EDIT_TOLERANCE = 0.0
         work.warm_up()
     return dataclasses.replace(work, warm_up=warm_up)
 

@@ -1,0 +1,121 @@
+"""One edit in one window: r_e, the δ that belong to it, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, window
+from ganpaint_engine.encoder import GRID
+from ganpaint_engine.exemplars import Exemplars
+from ganpaint_engine.prior import Inversion, OnStep, Prior
+from ganpaint_engine.wishes import Wish
+
+EDIT_STEPS = 40
+EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an edit made.
+
+    image: the photo with the edit, at the photo's size. patch: RGBA, straight alpha, and offset:
+    where it lies in the photo, (x, y) px. name: what to call the layer. report: how it was made,
+    enough to make it again, and what was measured; plain values that JSON can hold.
+    """
+
+    name: str
+    image: Image.Image
+    patch: Image.Image
+    offset: tuple[int, int]
+    report: dict[str, Any]
+
+
+def apply(
+    prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish, on_step: OnStep
+) -> tuple[Tensor, Tensor]:
+    """The window's picture before and after the edit, under the δ of the edit: y, y_e, 1×3×R×R.
+
+    mask: the stroke as the window sees it, 1×1×R×R in [0, 1]. The δ are the photo's, masked; for a
+    final edit they are then fitted to it. That y is drawn with the same δ leaves the edit alone as
+    the difference of the two.
+    """
+    u = window.stroke_on_grid(mask)
+    with torch.no_grad():
+        cover = F.adaptive_avg_pool2d(mask, GRID)
+        r_e = _edited(inverted.r, u, cover, wish, prior.exemplars)
+        mask_e = _mask_e(prior, mask)
+        deltas = adaptation.mask_deltas(inverted.deltas, mask_e)
+    on_step(0.55, "edit")
+    if wish.quality == "final":
+        deltas = adaptation.fit(
+            prior.generator,
+            r_e,
+            inverted.x,
+            deltas,
+            mask_e,
+            steps=EDIT_STEPS,
+            tolerance=EDIT_TOLERANCE,
+            on_step=lambda f: on_step(0.55 + 0.4 * f, "adapt to edit"),
+        )
+        # Adam moves δ under the mask as well, by what leaks through at its edge: that brought
+        # the removed object back.
+        deltas = adaptation.mask_deltas(deltas, mask_e)
+    with torch.no_grad():
+        y, y_e = prior.generator.head(torch.cat([inverted.r, r_e]), deltas).split(1)
+    return y, y_e
+
+
+def _mask_e(prior: Prior, mask: Tensor) -> Tensor:
+    """Where the photo is not to be matched: an edit of a cell reaches beyond it, within a cell."""
+    return adaptation.soften(mask, grow=prior.resolution // GRID)
+
+
+def outside_psnr(prior: Prior, inverted: Inversion, mask: Tensor, y_e: Tensor) -> float | None:
+    """PSNR in dB of G' where the photo was to be kept, before paste-back; None: nowhere."""
+    kept = (_mask_e(prior, mask) == 0).expand_as(y_e)
+    return round(inversion.psnr(y_e[kept], inverted.x[kept]), 2) if kept.any() else None
+
+
+def fine_detail(
+    prior: Prior, inverted: Inversion, mask: Tensor, photo: np.ndarray, wish: Wish
+) -> np.ndarray | None:
+    """What an added concept is to have that the window is too small for: S×S×1, or nothing.
+
+    photo: the window's own pixels, S×S×3 uint8. As strong as in the other cells that hold the
+    concept, or as the card says it usually is.
+    """
+    u = window.stroke_on_grid(mask)
+    with torch.no_grad():
+        there = concepts.presence(inverted.r, wish.concept)
+    donors = ((there >= 1) & (u == 0))[0, 0].cpu().numpy()
+    usual = prior.info.detail(wish.concept.name)
+    levels = detail.contrast(photo.astype(np.float32), donors, prior.resolution)
+    if levels is None and not usual:
+        return None
+    if levels is not None and usual:
+        # Cells can look like the concept to E and not be it: the sky got a wall's roughness.
+        levels = [min(max(level, usual / 2), 2 * usual) for level in levels]
+    return detail.noise(len(photo), prior.resolution, levels or usual, wish.seed)
+
+
+def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars | None) -> Tensor:
+    """r_e of a wish, with the stroke on the grid U and its share of each cell (1×1×8×8)."""
+    concept, s, look = wish.concept, wish.strength, wish.look
+    match wish.operation:
+        case "add" if wish.like:
+            return concepts.add(r, u, concept, s, look)
+        case "add":
+            wanted = look if wish.variant else None
+            least = concept.p if isinstance(wish.asked_strength, str) else None
+            return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
+        case "remove":
+            return exemplars.take_out(r, u, concept, library, s, wish.seed)
+        case _:
+            return concepts.restyle(r, u, concept, concept.p if look is None else look, s)

@@ -1,0 +1,272 @@
+"""A prior: a loaded model, and what it makes of one window of a photo."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ganpaint_engine import adaptation, familiarity, inversion, model_package
+from ganpaint_engine.adaptation import Deltas
+from ganpaint_engine.concepts import Concept
+from ganpaint_engine.encoder import GRID, Encoder
+from ganpaint_engine.errors import (
+    BadRequest,
+    DamagedModel,
+    ModelNotPrepared,
+    UnknownConcept,
+)
+from ganpaint_engine.exemplars import Exemplars
+from ganpaint_engine.generator import SplitGenerator
+from ganpaint_engine.photo_cache import Computed
+from ganpaint_engine.segmentation import load_judge
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import PhotoSession, Store
+
+OnStep = Callable[[float, str], None]
+"""Called with (fraction in [0, 1], stage) after every step; an exception from it stops the work."""
+
+REFINE_STEPS = 40
+PHOTO_STEPS = 60
+
+
+def silent(fraction: float, stage: str) -> None:
+    """The callback of those who do not ask for progress."""
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """A window of a photo, taken into the model.
+
+    x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
+    psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``.
+
+    r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
+    its photo was opened now or found in a cache.
+    """
+
+    x: Tensor
+    computed: Computed
+
+    @property
+    def r(self) -> Tensor:
+        return self.computed.r.float()
+
+    @property
+    def deltas(self) -> Deltas:
+        return {i: delta.float() for i, delta in self.computed.deltas.items()}
+
+    @property
+    def psnr(self) -> dict[str, float]:
+        return self.computed.psnr
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in (self.x, self.computed.r, *self.computed.deltas.values()))
+
+
+class Prior:
+    """A loaded model: generator, encoder and concepts on one device.
+
+    An imported generator that is not prepared has no encoder and no concepts: it can sample.
+    """
+
+    def __init__(
+        self,
+        info: model_package.ModelInfo,
+        generator: SplitGenerator,
+        encoder: Encoder | None,
+        found: dict[str, Concept],
+        device: torch.device,
+        library: Exemplars | None = None,
+    ) -> None:
+        self.info = info
+        self.device = device
+        self.exemplars = library.to(device) if library is not None else None
+        self.generator = generator
+        self._encoder = encoder
+        for net in (generator, *([encoder] if encoder is not None else [])):
+            net.to(device).eval().requires_grad_(False)
+            net.to(memory_format=torch.channels_last)
+        self._concepts = {name: concept.to(device) for name, concept in found.items()}
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def version(self) -> str:
+        return self.info.version
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's window, px."""
+        return self.generator.resolution
+
+    @property
+    def concepts(self) -> list[str]:
+        """Names of the concepts this model can add and remove."""
+        return list(self._concepts)
+
+    @property
+    def encoder(self) -> Encoder:
+        """E. Raises ModelNotPrepared."""
+        if self._encoder is None:
+            way = f" Run: ganpaint models prepare {self.name}" * self.info.can_be_prepared
+            raise ModelNotPrepared(
+                f"The model {self.name} can sample, but cannot edit photos: it lacks "
+                f"{', '.join(self.info.lacks)}.{way}",
+                model=self.name,
+            )
+        return self._encoder
+
+    def concept(self, name: str) -> Concept:
+        """The units and p_c of a concept. Raises UnknownConcept, ModelNotPrepared."""
+        _ = self.encoder
+        try:
+            return self._concepts[name]
+        except (KeyError, TypeError):
+            raise UnknownConcept(
+                f"The model {self.name} has no concept {name!r}. It has: "
+                f"{', '.join(self.concepts)}.",
+                concept=str(name),
+            ) from None
+
+    def operations(self, concept: str) -> list[str]:
+        """Which of ``add``, ``remove`` and ``restyle`` the card says it can do with a concept."""
+        return self.info.operations(concept)
+
+    @property
+    def key(self) -> str:
+        """What tells this model's weights from any other's: a hash of G's and E's."""
+        files = self.info.card["files"]
+        both = str(files[model_package.GENERATOR]) + str(files[model_package.ENCODER])
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    def open(
+        self,
+        image: Image.Image | np.ndarray,
+        on_step: OnStep | None = None,
+        store: Store | None = None,
+    ) -> PhotoSession:
+        """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
+
+        Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest,
+        ModelNotPrepared.
+        """
+        from ganpaint_engine.session import PhotoSession  # it needs this module
+
+        _ = self.encoder
+        return PhotoSession(self, image, on_step or silent, store)
+
+    @torch.no_grad()
+    def sample(self, n: int = 1, seed: int = 0) -> list[Image.Image]:
+        """``n`` pictures G(z), R×R px, sRGB. The z of a seed are the same on every device.
+
+        The first pictures of a seed do not depend on ``n``. Raises BadRequest.
+        """
+        if n < 1 or seed < 0:
+            raise BadRequest(f"One sample or more, and a seed of 0 or more; not {n} and {seed}.")
+        draw = torch.Generator().manual_seed(seed)
+        pictures = []
+        for _ in range(n):
+            z = torch.randn(1, self.generator.z_channels, generator=draw).to(self.device)
+            y = ((self.generator(z)[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            pictures.append(Image.fromarray(y.permute(1, 2, 0).cpu().numpy()))
+        return pictures
+
+    def invert(self, x: Tensor, on_step: OnStep = silent) -> Inversion:
+        """E, then refinement of r, then δ. x: 1×3×R×R in [-1, 1] on the prior's device."""
+        r = inversion.encode(self.encoder, x)
+        quality = {"encoder": inversion.psnr(self._render(r), x)}
+        on_step(0.02, "encode")
+        r = inversion.refine(
+            self.generator, x, r, REFINE_STEPS, on_step=lambda f: on_step(0.02 + 0.38 * f, "refine")
+        )
+        quality["refined"] = inversion.psnr(self._render(r), x)
+        deltas = adaptation.fit(
+            self.generator,
+            r,
+            x,
+            adaptation.zero_deltas(self.generator, r),
+            steps=PHOTO_STEPS,
+            on_step=lambda f: on_step(0.4 + 0.6 * f, "adapt to photo"),
+        )
+        quality["adapted"] = inversion.psnr(self._render(r, deltas), x)
+        halves = {i: delta.half().contiguous() for i, delta in deltas.items()}
+        return Inversion(
+            x, Computed(r.half().contiguous(), halves, {k: round(v, 2) for k, v in quality.items()})
+        )
+
+    def restore(self, x: Tensor, computed: Computed) -> Inversion | None:
+        """The inversion of x from what was kept of it; None if that is not of this model's shapes.
+
+        x: as for ``invert``.
+        """
+        r = computed.r.to(self.device)
+        deltas = {i: delta.to(self.device) for i, delta in computed.deltas.items()}
+        shape = (1, self.generator.edit_channels, GRID, GRID)
+        if r.shape != shape:
+            return None
+        right = adaptation.zero_deltas(self.generator, r)
+        if {i: d.shape for i, d in deltas.items()} != {i: d.shape for i, d in right.items()}:
+            return None
+        if not all(t.dtype == torch.half and t.isfinite().all() for t in (r, *deltas.values())):
+            return None
+        return Inversion(x, Computed(r, deltas, computed.psnr))
+
+    @cached_property
+    def _segmenter(self) -> nn.Module:
+        return load_judge().to(self.device)
+
+    def unfamiliarity(self, x: Tensor) -> float:
+        """How unsure a segmenter of scenes is about x (1×3×R×R), nats; see ``familiarity``."""
+        return round(float(familiarity.entropy(self._segmenter, x)), 3)
+
+    @property
+    def familiar_limit(self) -> float | None:
+        """Unfamiliarity above which edits are warned about; None if it was never measured."""
+        return self.info.card.get("familiar", {}).get("entropy")
+
+    @torch.no_grad()
+    def _render(self, r: Tensor, deltas: Deltas | None = None) -> Tensor:
+        return self.generator.head(r, deltas)
+
+
+def load_model(name: str | Path = "churches", device: str = "auto") -> Prior:
+    """Load a bundled or installed model by name, or a package in a folder.
+
+    device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda``… Every file is compared with its
+    hash first. Raises UnknownModel, DamagedModel, BadRequest (no such device).
+    """
+    info = model_package.find_model(name)
+    model_package.verify(info)
+    generator = model_package.load_generator(info)
+    if not info.prepared:
+        return Prior(info, generator, None, {}, _device(device))
+    try:
+        encoder = Encoder.from_state_dict(model_package.load_tensors(info, model_package.ENCODER))
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise DamagedModel(f"The weights of model {info.name} do not fit: {error}.") from error
+    found, library = model_package.load_concepts(info), model_package.load_exemplars(info)
+    return Prior(info, generator, encoder, found, _device(device), library)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadRequest(f"There is no device {name!r} here: {error}.") from error
+    return device
