@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,16 +27,21 @@ EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to
 class Edit:
     """What an edit made.
 
-    image: the photo with the edit, at the photo's size. patch: RGBA, straight alpha, and offset:
-    where it lies in the photo, (x, y) px. name: what to call the layer. report: how it was made,
-    enough to make it again, and what was measured; plain values that JSON can hold.
+    patch: RGBA, straight alpha, and offset: where it lies in the photo, (x, y) px. name: what to
+    call the layer. report: how it was made, enough to make it again, and what was measured; plain
+    values that JSON can hold.
     """
 
     name: str
-    image: Image.Image
     patch: Image.Image
     offset: tuple[int, int]
     report: dict[str, Any]
+    compose: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The photo with the edit, at the photo's size; made when it is first asked for."""
+        return self.compose()
 
 
 def apply(

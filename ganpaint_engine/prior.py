@@ -43,12 +43,13 @@ def silent(fraction: float, stage: str) -> None:
     """The callback of those who do not ask for progress."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inversion:
     """A window of a photo, taken into the model.
 
     x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
     psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``.
+    unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
     its photo was opened now or found in a cache.
@@ -56,6 +57,7 @@ class Inversion:
 
     x: Tensor
     computed: Computed
+    unfamiliarity: float | None = None
 
     @property
     def r(self) -> Tensor:
@@ -231,6 +233,12 @@ class Prior:
     def unfamiliarity(self, x: Tensor) -> float:
         """How unsure a segmenter of scenes is about x (1×3×R×R), nats; see ``familiarity``."""
         return round(float(familiarity.entropy(self._segmenter, x)), 3)
+
+    def unfamiliarity_of(self, inverted: Inversion) -> float:
+        """The same of an opened window; worked out once."""
+        if inverted.unfamiliarity is None:
+            inverted.unfamiliarity = self.unfamiliarity(inverted.x)
+        return inverted.unfamiliarity
 
     @property
     def familiar_limit(self) -> float | None:

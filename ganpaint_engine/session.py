@@ -159,7 +159,6 @@ class PhotoSession:
             fine = editing.fine_detail(self.prior, inverted, seen, around, wish)
         keep_detail = wish.operation == "restyle"
         patch = paste.paste(self._rgb, stroke, place, y, y_e, seed, keep_detail, fine)
-        image = Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
         on_step(1.0, "done")
         outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
         report = self._report(wish, place, inverted) | {
@@ -170,7 +169,12 @@ class PhotoSession:
                 "edit": round(time.monotonic() - opened, 3),
             },
         }
-        return Edit(wish.name, image, Image.fromarray(patch.rgba), (patch.x, patch.y), report)
+
+        def compose() -> Image.Image:
+            return Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
+
+        picture = Image.fromarray(patch.rgba)
+        return Edit(wish.name, picture, (patch.x, patch.y), report, compose)
 
     def _report(
         self, wish: wishes.Wish, place: window.Window, inverted: Inversion
@@ -221,7 +225,7 @@ class PhotoSession:
     def _warnings(self, inverted: Inversion) -> list[str]:
         """What the person should know about the result, before an edit and after it."""
         limit = self.prior.familiar_limit
-        if limit is None or (value := self.prior.unfamiliarity(inverted.x)) <= limit:
+        if limit is None or (value := self.prior.unfamiliarity_of(inverted)) <= limit:
             return []
         return [
             f"This picture is unlike those that {self.prior.name} knows (unfamiliarity "

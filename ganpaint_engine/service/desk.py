@@ -57,10 +57,11 @@ class Desk:
         if job.key in self.results:
             raise BadRequest("There is a kept result of this id already.")
         older = [] if job.slot is None else self._previews_in(owner, job.slot)
-        position = self.queue.add(job, instead_of=older)
+        self.queue.add(job, instead_of=older)
         for other in older:
             self._stop(other, {"type": "SUPERSEDED", "by": job.job_id})
-        self._tell(job, {"type": "QUEUED", "position": position})
+        # Only now, without those; the worker may have begun it already.
+        self._tell(job, {"type": "QUEUED", "position": self.queue.positions().get(job, 0)})
 
     def _previews_in(self, owner: bytes, slot: str) -> list[Job]:
         live = self.queue.live()

@@ -7,6 +7,7 @@ Of a job itself the worker touches its frames, which it lets go of at the end, a
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -117,8 +118,8 @@ class JobQueue:
     """Live jobs. Among jobs of one priority the clients take turns, one job each.
 
     ``active`` are the begun ones: the last of them runs, those before it are paused. Where nothing
-    runs, a final is begun even while previews wait, because it lets them pass at each of its steps:
-    so neither kind keeps the other from going on.
+    runs, a final is begun even while previews wait, because at each of its steps it lets those pass
+    that wait then: so neither kind keeps the other from going on.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -178,8 +179,8 @@ class JobQueue:
 
     # -- the I/O thread's side ---------------------------------------------------------------
 
-    def add(self, job: Job, instead_of: Sequence[Job] = ()) -> int:
-        """Take a job in, and tell its position. ``instead_of``: live jobs that will be stopped.
+    def add(self, job: Job, instead_of: Sequence[Job] = ()) -> None:
+        """Take a job in. ``instead_of``: live jobs that will be stopped.
 
         Raises BadRequest for a job id that is alive, QueueFull when there is no room.
         """
@@ -191,7 +192,6 @@ class JobQueue:
                 self._turns[job.priority, job.owner] = next(self._numbers)
             self._waiting.append(job)
             self._changed.notify()
-            return self.positions()[job]
 
     def _check_room(self, job: Job, others: Sequence[Job]) -> None:
         mine = [other for other in others if other.owner == job.owner]
@@ -249,15 +249,22 @@ class JobQueue:
                 self._changed.wait()
         return None
 
-    def next_passing(self, job: Job, is_quick: Callable[[Job], bool]) -> Job | None:
-        """Begin a preview that may pass ``job``, which runs: any passes a final, a quick one passes
-        a preview that is not. None where there is none."""
+    def next_passing(
+        self, running: Job, is_quick: Callable[[Job], bool], before: float = math.inf
+    ) -> Job | None:
+        """Begin a preview, submitted ``before`` (time.monotonic), that may pass ``running``.
+
+        Any passes a final; a quick one passes a preview that is not. None where there is none.
+        """
         if self._closed:
+            return None
+        passes_all = running.priority == FINAL
+        if not passes_all and is_quick(running):  # else each would be passed by the one after it
             return None
         for other in self.waiting():
             if other.priority != PREVIEW:
                 return None
-            if job.priority == FINAL or is_quick(other):
+            if other.submitted <= before and (passes_all or is_quick(other)):
                 with self._changed:
                     if other in self._waiting:  # nobody has taken it out meanwhile
                         self._begin(other)

@@ -1,10 +1,12 @@
 """The thread that works on jobs, one at a time; long ones let previews pass between two steps.
 
 It takes jobs from the queue and tells what becomes of them through a callback. Every step of a job
-calls its ``progress``: there a stopped job ends, and there a final edit is paused while a preview
-is worked on, on top of it in the same thread; and so is a preview that has to open its photo, while
-one whose photo is open is worked on. That needs no lock: weights are never changed by a job, and
-what a job computes is its own until it is done.
+calls its ``progress``: there a stopped job ends, and there a final edit is paused while the
+previews that wait are worked on, on top of it in the same thread; and so is a preview that has to
+open its photo, while those whose photos are open are worked on. Previews that come meanwhile wait
+for the next step: so each waits for one step at most, and a final goes on whatever they do. That
+needs no lock: weights are never changed by a job, and what a job computes is its own until it is
+done.
 """
 
 from __future__ import annotations
@@ -131,7 +133,7 @@ class Worker(threading.Thread):
         def progress(fraction: float, stage: str, warnings: Sequence[str] = ()) -> None:
             nonlocal last_time, last_stage, furthest
             if not job.stopped.is_set():
-                self._let_one_pass(job)
+                self._let_pass(job)
             if job.stopped.is_set():
                 raise Stopped
             now = time.monotonic()
@@ -146,15 +148,14 @@ class Worker(threading.Thread):
 
         return progress
 
-    def _let_one_pass(self, running: Job) -> None:
-        """Work on a preview that may pass the job on whose step we are, if there is one."""
-        job = self._jobs.next_passing(running, self._does.is_quick)
-        if job is None:
-            return
-        started, paused_before = time.monotonic(), self._paused_seconds
-        header, frames = self._work(job)
-        if header.get("code") == OutOfMemory.code:
-            self._postponed.append(job)  # what the paused edit holds may be what was missing
-        else:
-            self._finish(job, header, frames)
-        self._paused_seconds = paused_before + time.monotonic() - started
+    def _let_pass(self, running: Job) -> None:
+        """Work on the previews that may pass the job on whose step we are, and wait by now."""
+        now = time.monotonic()
+        while (job := self._jobs.next_passing(running, self._does.is_quick, now)) is not None:
+            started, paused_before = time.monotonic(), self._paused_seconds
+            header, frames = self._work(job)
+            if header.get("code") == OutOfMemory.code:
+                self._postponed.append(job)  # what the paused edit holds may be what was missing
+            else:
+                self._finish(job, header, frames)
+            self._paused_seconds = paused_before + time.monotonic() - started

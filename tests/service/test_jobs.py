@@ -88,6 +88,25 @@ def test_any_preview_passes_a_final_and_a_quick_one_passes_a_preview():
     assert waiting.next() is other
 
 
+def test_a_quick_preview_does_not_pass_a_quick_one():
+    waiting = filled(preview("quick 1"), preview("quick 2", b"other"))
+    first = waiting.next()
+    assert waiting.next_passing(first, quick) is None
+
+
+def test_only_previews_that_waited_before_the_step_pass():
+    early, late = preview("early"), preview("late")
+    waiting = filled(job("f"))
+    final = waiting.next()
+    early.submitted, late.submitted = 1.0, 3.0
+    waiting.add(early)
+    waiting.add(late)
+    assert waiting.next_passing(final, quick, before=2.0) is early
+    waiting.finished(early)
+    assert waiting.next_passing(final, quick, before=2.0) is None
+    assert waiting.next_passing(final, quick, before=4.0) is late
+
+
 def test_a_final_is_begun_although_previews_never_end():
     waiting = filled(preview("0"), job("f"))
     final = waiting.next()

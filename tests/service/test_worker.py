@@ -146,23 +146,62 @@ class Steps:
         self.leave.release()
 
 
-def test_a_preview_passes_a_final_within_a_step_and_the_final_goes_on():
+def test_all_waiting_previews_pass_a_final_within_a_step_and_the_final_goes_on():
     told, steps = Told(), Steps()
     worker = working(steps, told)
     worker.take(job("final"))
     steps.step()
     assert steps.at.acquire(timeout=PATIENCE)  # the final is in the middle of its second step
-    worker.take(preview("preview"))
-    worker.take(preview("another"))
+    for number in range(5):
+        worker.take(preview(str(number), owner=b"%d" % number))
     steps.leave.release()
-    assert told.last()[:2] == ("preview", "RESULT")
-    steps.step()  # the final makes a step between two previews: they cannot starve it
-    assert told.last()[:2] == ("another", "RESULT")
-    for _ in range(3):
+    assert [told.last()[:2] for _ in range(5)] == [(str(n), "RESULT") for n in range(5)]
+    for _ in range(4):
         steps.step()
     assert told.last()[:2] == ("final", "RESULT")
     order = [who for who, _ in steps.log]
-    assert order == ["final"] * 2 + ["preview", "final", "another"] + ["final"] * 3
+    assert order == ["final"] * 2 + list("01234") + ["final"] * 4
+    assert worker.stop(PATIENCE)
+
+
+def test_a_final_makes_a_step_however_many_previews_come():
+    """Each preview is followed by the next at once: between two there is a step all the same."""
+    order = []
+
+    def handler(job, progress):
+        for step in range(1 if job.quality == "preview" else 4):
+            if job.quality == "preview" or step == 0:
+                worker.take(preview(f"preview {len(order)}"))
+            order.append(job.job_id.split()[0])
+            progress(step / 4, "step")
+        return Result({}, [])
+
+    told = Told()
+    worker = working(handler, told)
+    worker.take(job("final"))
+    while told.last()[0] != "final":
+        pass
+    assert order[:8] == ["final", "preview"] * 4
+    assert worker.stop(PATIENCE)
+
+
+def test_no_quick_preview_waits_for_one_that_came_later():
+    """Were each passed at its first step by the next, the first of sixteen would end last."""
+    order = []
+
+    def handler(job, progress):
+        if job.job_id == "0":
+            for number in range(1, 6):
+                worker.take(preview(str(number), owner=b"%d" % number))
+        for step in range(3):
+            progress(step / 3, "step")
+        order.append(job.job_id)
+        return Result({}, [])
+
+    told = Told()
+    worker = working(handler, told, is_quick=lambda job: True)
+    worker.take(preview("0"))
+    assert [told.last()[0] for _ in range(6)] == list("012345") == order
     assert worker.stop(PATIENCE)
 
 
