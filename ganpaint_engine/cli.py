@@ -100,6 +100,10 @@ def edit(
     seed: Annotated[int, typer.Option(help="Picks the look; 0 is the mean one.")] = 0,
     model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "churches",
     quality: Annotated[str, typer.Option(help="preview or final.")] = "final",
+    composite: Annotated[
+        str,
+        typer.Option(help="Final blend: residual, alpha, color_transfer, poisson, laplacian."),
+    ] = "residual",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
     layer: Annotated[
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
@@ -121,7 +125,7 @@ def edit(
     picture, stroke = pictures.read_photo(photo), pictures.read_mask(mask)
     concepts = {"add": add, "remove": remove, "restyle": restyle}
     wish: dict[str, Any] = {"variant": variant, "seed": seed, "quality": quality}
-    wish["strength"] = _strength(strength)
+    wish |= {"strength": _strength(strength), "composite": composite}
     done: Edit | RemoteEdit
     with _progress() as on_step:
         if engine is not None:

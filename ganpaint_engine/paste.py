@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from ganpaint_engine import compositing
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.layers import Patch, lay_over
 from ganpaint_engine.window import Box, Window, bounds, crop, to_array
@@ -103,23 +104,28 @@ def paste(
     seed: int,
     keep_detail: bool = False,
     detail: np.ndarray | None = None,
+    composite: str = compositing.RESIDUAL,
 ) -> Patch:
     """The patch for an edit.
 
     rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
     and after, under the same δ, 1×3×R×R in [-1, 1]. keep_detail: I is 0 all over, for edits after
     which the things themselves are still there: X + up(y_e) - up(y) keeps every leaf of a tree that
-    changes colour. detail: laid on new content, side×side×1 in levels of 255.
+    changes colour. detail: laid on new content, side×side×1 in levels of 255. composite: one of
+    compositing.COMPOSITES; the others know neither keep_detail nor detail.
     """
     side, cell = window.side, window.side / GRID
     photo = crop(rgb, window).astype(np.float32)
     before, after = to_array(y, side), to_array(y_e, side)
     alpha = feather(crop(stroke, window, fill="zero"), cell)
-    strength = influence(before, after, cell)[..., None] * (not keep_detail)
-    residual = photo - before
-    content = after + (1 - strength) * residual
-    fine = grain(photo, alpha, seed) + (0 if detail is None else detail)
-    content += strength * (carried(residual, alpha) + fine)
+    if composite == compositing.RESIDUAL:
+        strength = influence(before, after, cell)[..., None] * (not keep_detail)
+        residual = photo - before
+        content = after + (1 - strength) * residual
+        fine = grain(photo, alpha, seed) + (0 if detail is None else detail)
+        content += strength * (carried(residual, alpha) + fine)
+    else:
+        content, alpha = compositing.blend(composite, photo, after, alpha)
     rgba = np.dstack([content, alpha * 255])
     rgba = np.clip(np.rint(rgba), 0, 255).astype(np.uint8)
     return _trim(rgba, window, rgb.shape[1], rgb.shape[0])

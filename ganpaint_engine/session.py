@@ -119,6 +119,7 @@ class PhotoSession:
         strength: float | str = 1.0,
         seed: int = 0,
         quality: str = "final",
+        composite: str = "residual",
         on_step: OnStep | None = None,
     ) -> Edit:
         """Add, remove or restyle a concept under the stroke.
@@ -129,15 +130,16 @@ class PhotoSession:
         size then). strength: s, 0 to 2; up to 1 it weighs the edit (α), beyond it drives the units
         harder; or ``low``, ``medium``, ``high``: 4, 10 or 20 units, to higher quantiles of their
         activation. seed: picks the look where no variant does; 0 is the mean one. quality:
-        ``preview`` masks the photo's own δ, ``final`` also adapts them to the edit. Raises
-        EmptyMask, MaskSizeMismatch, UnknownConcept, UnknownVariant, UnsupportedOperation,
-        BadRequest.
+        ``preview`` masks the photo's own δ, ``final`` also adapts them to the edit. composite: the
+        final blend, ``residual``, or one of the paper's alternatives: ``alpha``,
+        ``color_transfer``, ``poisson``, ``laplacian``. Raises EmptyMask, MaskSizeMismatch,
+        UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
         """
         started = time.monotonic()
         on_step = on_step or silent
         wished = {"add": add, "remove": remove, "restyle": restyle}
         wish = wishes.check(
-            self.prior, wished, strength, seed, quality, variant, like=like is not None
+            self.prior, wished, strength, seed, quality, variant, like is not None, composite
         )
         stroke = window.as_mask(mask, *self.size)
         ahead = 0.0
@@ -158,7 +160,9 @@ class PhotoSession:
             around = window.crop(self._rgb, place)
             fine = editing.fine_detail(self.prior, inverted, seen, around, wish)
         keep_detail = wish.operation == "restyle"
-        patch = paste.paste(self._rgb, stroke, place, y, y_e, seed, keep_detail, fine)
+        patch = paste.paste(
+            self._rgb, stroke, place, y, y_e, seed, keep_detail, fine, wish.composite
+        )
         on_step(1.0, "done")
         outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
         report = self._report(wish, place, inverted) | {
@@ -190,6 +194,7 @@ class PhotoSession:
             "strength": wish.asked_strength,
             "seed": wish.seed,
             "quality": wish.quality,
+            "composite": wish.composite,
             "window": list(place),
             "psnr": inverted.psnr,
             "warnings": self._warnings(inverted),

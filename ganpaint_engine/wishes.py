@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ganpaint_engine.compositing import COMPOSITES, RESIDUAL
 from ganpaint_engine.concepts import LEVELS, Concept
 from ganpaint_engine.errors import BadRequest, UnsupportedOperation
 
@@ -25,6 +26,7 @@ class Wish:
     concept: with the units and p_c of a named strength, where one was given. strength: s as a
     number. asked_strength: as the person gave it, for the report. look: p_c of the wished look, C
     values; none where the concept's mean is wished. like: whether the look is a region's.
+    composite: the final blend, one of COMPOSITES.
     """
 
     operation: str
@@ -36,6 +38,7 @@ class Wish:
     variant: str | None
     look: Tensor | None
     like: bool = False
+    composite: str = RESIDUAL
 
     @property
     def name(self) -> str:
@@ -52,6 +55,7 @@ def check(
     quality: str,
     variant: str | None,
     like: bool,
+    composite: str = RESIDUAL,
 ) -> Wish:
     """The wish, if the model can do it. ``wished``: operation to concept, one of them not None.
 
@@ -63,6 +67,8 @@ def check(
     ((operation, name),) = asked.items()
     if quality not in QUALITIES:
         raise BadRequest(f"Quality is one of {', '.join(QUALITIES)}, not {quality!r}.")
+    if composite not in COMPOSITES:
+        raise BadRequest(f"A composite is one of {', '.join(COMPOSITES)}, not {composite!r}.")
     if seed < 0:
         raise BadRequest(f"A seed is 0 or more, not {seed}.")
     s = _number(strength)
@@ -83,7 +89,9 @@ def check(
         if variant is None and seed == 0:
             look = None
     asked_strength = strength if isinstance(strength, str) else s
-    return Wish(operation, concept, s, asked_strength, int(seed), quality, variant, look, like)
+    return Wish(
+        operation, concept, s, asked_strength, int(seed), quality, variant, look, like, composite
+    )
 
 
 def _number(strength: float | str) -> float:
