@@ -230,7 +230,7 @@ def test_plugins_import_only_the_standard_library_and_their_host(source: Path) -
 def test_krita_action_file_names_every_menu_entry() -> None:
     text = (plugins_dir() / "krita/ganpaint.action").read_text()
     constants = {}
-    for node in ast.parse((plugins_dir() / "bridge/ganpaint_bridge/host.py").read_text()).body:
+    for node in ast.parse((plugins_dir() / "bridge/ganpaint_bridge/choices.py").read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             constants[node.targets[0].id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
     entries = {

@@ -263,6 +263,7 @@ def test_an_engine_that_leaves_while_idle_is_no_error(own_engine, monkeypatch):
     client = bridge(start=True)
     run(client, submit(client))
     assert own_engine.end() == 0
+    assert [event.type for event in pump_for(client, "asleep")] == ["asleep"]
     for _ in range(10):
         assert client.pump(0.02) == []
     assert lifecycle.running() is None  # looking does not start it
@@ -286,7 +287,7 @@ def test_event_texts():
         event_text(Event("queued", "j", header={"position": 2})) == "Waiting for 2 earlier edits…"
     )
     assert event_text(Event("queued", "j", header={"position": 1})) == "Waiting for 1 earlier edit…"
-    assert event_text(Event("progress", "j", 0.5, "adapt to photo")) == "Adapt to photo…"
+    assert event_text(Event("progress", "j", 0.5, "adapt to photo")) == "Adapting to the photo…"
     assert event_text(Event("failed", error=BridgeError("queue_full", "Full."))) == "Full."
     assert event_text(Event("result", "j")) == "Done"
 

@@ -5,6 +5,7 @@ No threads (Krita's Python does not run them reliably) and nothing that blocks: 
 
     finding -> (starting ->) connecting -> ready -> asleep (the engine left while nothing was asked)
         any of them -> failed;  submit() leads back from asleep and failed to finding
+    any of them -> stopping -> asleep, or finding again;  by stop()
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .connection import Connection, Lost
 from .errors import BridgeError
 from .events import ANSWERS, FINAL, Event, answer_event, job_event
+from .life import Ending
 from .locate import Runtime, Starter, find_engine, read_install, runtime_file, start_command
 from .msgpack_lite import MsgpackError, packb, unpackb
 from .zmtp import Refused, Zmtp, ZmtpError
@@ -26,6 +28,7 @@ _MAJOR = "1"
 _ANSWER_SECONDS = 20.0  # from connecting to the engine's WELCOME
 _START_SECONDS = 120.0  # a first start reads a lot from a cold disk
 _STARTING_EVERY = 0.5
+_STOP_LOOK = 0.05
 _MAX_FRAME = 512 << 20  # a 100 megapixel RGBA patch has 400 MB
 
 
@@ -133,6 +136,58 @@ class Engine:
         if self._state == "ready":
             self._send(dict(keys, type=kind))
 
+    @property
+    def ready(self) -> bool:
+        """Whether an engine has answered and the connection holds."""
+        return self._state == "ready"
+
+    def start(self) -> None:
+        """Look for an engine again, or start one, if there is none at present."""
+        if self._state in ("failed", "asleep"):
+            self._find_afresh()
+
+    def stop(self, restart: bool = False) -> None:
+        """End the engine, whoever started it, and with ``restart`` start a new one then.
+
+        Every job ends with "cancelled". "stopped" follows when it is gone, or was not there, then
+        with ``restart`` the news of a start; "failed" where it cannot be ended.
+        """
+        self._events += [Event("cancelled", job_id) for job_id in self._jobs]
+        self._jobs.clear()
+        self._restart = restart
+        asked = self._state == "ready"
+        try:
+            known = self._state in ("connecting", "ready")
+            found = self._runtime if known else find_engine(runtime_file(self._install))
+        except BridgeError as error:
+            self._fail(error)
+            return
+        self._ending = Ending(found, asked)
+        if asked:  # its connection stays, to carry this
+            self._send({"type": "SHUTDOWN"})
+        else:
+            self._disconnect()
+        self._state = "stopping"
+
+    def _wait_for_end(self, timeout: float) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.pump(min(timeout, _STOP_LOOK))
+            except (Lost, ZmtpError, OSError):
+                self._disconnect()
+        elif timeout > 0:
+            time.sleep(min(timeout, _STOP_LOOK))
+        if not self._ending.over():
+            return
+        self._disconnect()
+        self.welcome = None
+        self._events.append(Event("stopped"))
+        if self._restart or self._jobs:
+            self._may_start = self._may_start or self._restart
+            self._find_afresh()
+        else:
+            self._state = "asleep"
+
     def _ask(self, job_id: str, frames: List[bytes]) -> None:
         self._jobs[job_id] = frames
         if self._state in ("failed", "asleep"):
@@ -143,6 +198,8 @@ class Engine:
     def pump(self, timeout: float = 0.0) -> List[Event]:
         """Go on with everything; returns the news. Waits up to ``timeout`` seconds for some."""
         try:
+            if self._state == "stopping":
+                self._wait_for_end(0.0 if self._events else timeout)
             if self._state == "finding":
                 self._find()
             if self._state == "starting":
@@ -321,6 +378,7 @@ class Engine:
         else:  # it left because nothing was to do; the next submit starts it again
             self._disconnect()
             self._state = "asleep"
+            self._events.append(Event("asleep"))
 
     def _fail(self, error: BridgeError) -> None:
         self._disconnect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from .errors import BridgeError
+from .words import _, later, plural
 
 ANSWERS = {
     "LOOKS_REPLY": "looks",
@@ -21,7 +22,8 @@ class Event(NamedTuple):
     ``type``: "starting" (an engine is being started; comes again every half second), "welcome"
     (connected), "queued", "progress", and as the last one of a job "result", "failed", "cancelled"
     or "superseded" (a newer one took its slot). Answers to Engine.ask: "looks" (``frames[i]``: RGB
-    of ``header["looks"][i]``), "status", "stats", "goodbye", and "refused". ``fraction`` is 0..1.
+    of ``header["looks"][i]``), "status", "stats", "goodbye", and "refused". "asleep": the engine
+    has left while nothing was asked of it; "stopped": after Engine.stop. ``fraction`` is 0..1.
     ``header`` is the engine's message. A result's ``frames[0]`` is the patch: rows of 8-bit sRGB
     RGBA, straight alpha, ``header["patch"]["width"]`` by ``["height"]``, to be put at
     ``header["offset"]`` (x, y in the photo's pixels).
@@ -35,20 +37,42 @@ class Event(NamedTuple):
     frames: List[bytes] = []  # noqa: RUF012
     error: Optional[BridgeError] = None
 
+    @property
+    def warnings(self) -> List[str]:
+        """Sentences of a "progress" about what to expect; mostly none."""
+        return [str(one) for one in self.header.get("warnings") or ()]
+
+
+_STAGES = {
+    "starting": later("Starting…"),
+    "loading the model": later("Loading the model…"),
+    "encode": later("Looking at the photo…"),
+    "refine": later("Fitting to the photo…"),
+    "adapt to photo": later("Adapting to the photo…"),
+    "edit": later("Editing…"),
+    "adapt to edit": later("Adapting to the edit…"),
+    "done": later("Finishing…"),
+}
+_ENDS = {
+    "result": later("Done"),
+    "cancelled": later("Cancelled"),
+    "superseded": later("A newer edit took over"),
+}
+
 
 def event_text(event: Event) -> str:
     """The line a plug-in shows beside its progress bar."""
     if event.type == "starting":
-        return "Starting the engine…"
+        return _("Starting the engine…")
     if event.type == "queued":
         ahead = event.header.get("position", 0)
-        return "Waiting for {} earlier edit{}…".format(ahead, "s" * (ahead != 1)) if ahead else "…"
+        text = plural("Waiting for %d earlier edit…", "Waiting for %d earlier edits…", ahead)
+        return text % ahead if ahead else "…"
     if event.type == "progress":
-        return "{}…".format(event.stage[:1].upper() + event.stage[1:]) if event.stage else "…"
+        return _(_STAGES[event.stage]) if event.stage in _STAGES else "…"
     if event.type == "failed" and event.error is not None:
         return event.error.message
-    texts = {"result": "Done", "cancelled": "Cancelled", "superseded": "A newer edit took over"}
-    return texts.get(event.type, "Connected to the engine")
+    return _(_ENDS.get(event.type, later("Connected to the engine.")))
 
 
 def answer_event(header: Dict[str, Any], frames: List[bytes]) -> Event:

@@ -28,6 +28,8 @@ class Runtime(NamedTuple):
     host: str
     port: int
     token: bytes
+    pid: int = 0
+    path: str = ""
 
     def password(self) -> bytes:
         """The PLAIN password. Made from the token, so that the token itself is never sent: a
@@ -86,8 +88,8 @@ def _read_runtime(path: str) -> Optional[Runtime]:
             status = os.fstat(file.fileno())
             content = json.load(file)
         host, _, port = content["endpoint"].replace("tcp://", "", 1).rpartition(":")
-        found = Runtime(host, int(port), bytes.fromhex(content["token"]))
         pid = int(content["pid"])
+        found = Runtime(host, int(port), bytes.fromhex(content["token"]), pid, path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if not _WINDOWS and (status.st_uid != os.getuid() or status.st_mode & 0o077):
@@ -106,6 +108,26 @@ def _alive(pid: int) -> bool:
     except OSError:  # none such, or (PermissionError) another user's
         return False
     return True
+
+
+def still_runs(runtime: Runtime) -> bool:
+    """Whether the engine of this runtime file has not ended yet: it holds its lock till then.
+
+    So ``runtime.pid`` is its number, and not one that the system has given to another process.
+    """
+    found = _read_runtime(runtime.path)
+    if _WINDOWS:
+        return found == runtime  # it removes its file as it leaves
+    import fcntl
+
+    try:
+        with open(os.path.join(os.path.dirname(runtime.path), "engine.lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return found is None or found == runtime  # another file: a newer engine holds the lock
+    return False
 
 
 def start_command(install: Dict[str, Any]) -> List[str]:

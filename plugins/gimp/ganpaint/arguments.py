@@ -31,7 +31,7 @@ def add(procedure, direct):
     procedure.add_int_argument(
         "seed", "See_d", "Another seed, another result", 0, host.SEED_MAX, 0, flags
     )
-    qualities = _choice(host.QUALITIES, host.QUALITY_LABELS)
+    qualities = _choice(host.QUALITIES, {q: host.quality_label(q) for q in host.QUALITIES})
     procedure.add_choice_argument(
         "quality", "_Quality", "Fit to the photo, or a quick look", qualities, "final", flags
     )

@@ -124,8 +124,8 @@ class EditDialog:
         if update.kind == "progress":
             self._bar.set_fraction(update.fraction)
             self._bar.set_text(update.text)
-        elif update.kind == "concepts" and not self._preset and update.concepts:
-            self._offer(update.concepts)
+        elif update.kind == "offer" and not self._preset and update.offer.concepts:
+            self._offer(update.offer.concepts)
         elif update.kind == "done":
             self._insert(update.patch)
         elif update.kind in ("failed", "cancelled"):

@@ -52,7 +52,7 @@ def _describe(procedure, name):
     if name in _DIRECT:
         operation, concept = _DIRECT[name]
         procedure.set_menu_label(host.title(concept))
-        procedure.add_menu_path("%s/%s" % (_MENU, host.title(operation)))
+        procedure.add_menu_path("%s/%s" % (_MENU, host.operation_label(operation)))
         blurb = "%s in the selection, as a new layer" % host.edit_title(operation, concept)
     else:
         procedure.set_menu_label("_Edit with GANPaint...")

@@ -50,13 +50,13 @@ class GanPaintDocker(DockWidget):
         self._concept = QComboBox(objectName="ganpaint_concept", editable=True)
         self._offer(host.KNOWN_CONCEPTS)
         self._operation = QComboBox(objectName="ganpaint_operation")
-        self._operation.addItems([host.title(name) for name in host.OPERATIONS])
+        self._operation.addItems([host.operation_label(name) for name in host.OPERATIONS])
         self._strength = QDoubleSpinBox(objectName="ganpaint_strength", singleStep=0.1)
         self._strength.setRange(*host.STRENGTH_RANGE)
         self._strength.setValue(host.STRENGTH_DEFAULT)
         self._seed = QSpinBox(objectName="ganpaint_seed", maximum=host.SEED_MAX)
         self._quality = QComboBox(objectName="ganpaint_quality")
-        self._quality.addItems([host.QUALITY_LABELS[name] for name in host.QUALITIES])
+        self._quality.addItems([host.quality_label(name) for name in host.QUALITIES])
         self._apply_button = QPushButton("Apply", objectName="ganpaint_apply")
         self._apply_button.clicked.connect(self._apply)
         self._cancel_button = QPushButton("Cancel", objectName="ganpaint_cancel", enabled=False)
@@ -137,8 +137,8 @@ class GanPaintDocker(DockWidget):
             if update.kind == "progress":
                 self._bar.setValue(round(100 * update.fraction))
                 self._status.setText(update.text)
-            elif update.kind == "concepts" and update.concepts:
-                self._offer(update.concepts)
+            elif update.kind == "offer" and update.offer.concepts:
+                self._offer(update.offer.concepts)
             elif update.kind == "done":
                 self._insert(update)
             elif update.kind in ("failed", "cancelled"):

@@ -27,7 +27,7 @@ class GanPaintExtension(Extension):
         self._submenu(window, "ganpaint_menu", "GANPaint", "tools")
         for operation in host.OPERATIONS:
             submenu = "ganpaint_%s_menu" % operation
-            self._submenu(window, submenu, host.title(operation), _ROOT)
+            self._submenu(window, submenu, host.operation_label(operation), _ROOT)
             for concept in host.KNOWN_CONCEPTS:
                 action = window.createAction(
                     action_id(operation, concept), host.title(concept), "%s/%s" % (_ROOT, submenu)
