@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks import fuzz_live
 from benchmarks.fuzz_targets import TARGETS, Expected, mutate
+from benchmarks.processes import own_home
 
 _SLOWEST = 5.0  # seconds for one input: more is a hang
 _GUIDED_MB = 2000
@@ -90,8 +91,7 @@ def guided_run(name: str, count: int, seed: int) -> list[str]:
 def live_run(count: int, seed: int, real: bool) -> list[str]:
     """``count`` inputs against a running engine in a home of its own; returns what was found."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="ganpaint-live-") as home:
-        os.environ["GANPAINT_HOME"] = home
+    with own_home():
         outcome = fuzz_live.run(count, seed, real)
     rate = outcome.inputs / (time.perf_counter() - started)
     print(

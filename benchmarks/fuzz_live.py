@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import zmq
 
 from benchmarks.fuzz_targets import client_headers, mutate
-from benchmarks.processes import PATIENCE, EngineProcess
+from benchmarks.processes import PATIENCE, PRODUCT, QUICK, EngineProcess
 from ganpaint_engine import errors
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import folder, lifecycle, protocol, security
@@ -62,7 +62,7 @@ def run(count: int, seed: int, real: bool = False) -> Outcome:
     Every message is followed by one that must be answered, so that an engine that hangs shows.
     """
     rng = random.Random(seed)
-    engine = EngineProcess(real).ready()
+    engine = EngineProcess(PRODUCT if real else QUICK).ready()
     outcome = Outcome()
     try:
         for start in range(0, count, _PER_CONNECTION):

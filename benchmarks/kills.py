@@ -13,7 +13,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.processes import PATIENCE, EngineProcess, until
+from benchmarks.processes import PATIENCE, PRODUCT, QUICK, EngineProcess, own_home, until
 from ganpaint_engine import errors, paths
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import folder, lifecycle
@@ -61,6 +60,7 @@ class Run:
     def __init__(self, seed: int, real: bool) -> None:
         self._rng = random.Random(seed)
         self._real = real
+        self._command = PRODUCT if real else QUICK
         self.tally = Tally()
         self._engine: EngineProcess | None = None
 
@@ -86,7 +86,7 @@ class Run:
 
     def _running_engine(self) -> EngineProcess:
         if self._engine is None:
-            engine = EngineProcess(self._real).ready()
+            engine = EngineProcess(self._command).ready()
             self.tally.starts.append((time.monotonic() - engine.started, engine.cpu()))
             self._engine = engine
         return self._engine
@@ -98,7 +98,7 @@ class Run:
         if moment == "starting":
             if self._engine is not None:
                 self._engine.end()
-            self._engine = EngineProcess(self._real)
+            self._engine = EngineProcess(self._command)
             time.sleep(self._rng.uniform(0, 6.0 if self._real else 1.5))
             self._kill()
         else:
@@ -209,8 +209,7 @@ def strays(known: set[int]) -> list[int]:
 
 def run(count: int, seed: int, real: bool = False) -> Tally:
     """``count`` kills."""
-    with tempfile.TemporaryDirectory(prefix="ganpaint-kills-") as home:
-        os.environ["GANPAINT_HOME"] = home
+    with own_home():
         the_run = Run(seed, real)
         for _ in range(count):
             the_run.kill_one()

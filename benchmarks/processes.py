@@ -1,12 +1,14 @@
-"""Engine processes for the long runs: started in a home of their own, watched from outside."""
+"""Engine processes for benchmarks: in a home that is thrown away, watched from outside."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +16,25 @@ from ganpaint_engine import paths
 from ganpaint_engine.service import security
 
 PATIENCE = 60.0  # seconds; only something broken takes that long
+QUICK = ("benchmarks.quick_engine",)
+"""The engine whose edits cost nothing: what ``python -m`` runs."""
+PRODUCT = ("ganpaint_engine", "serve", "--idle-minutes", "0", "--device", "cpu")
+"""The product's own, as people start it."""
 _T = TypeVar("_T")
+
+
+@contextmanager
+def own_home() -> Iterator[Path]:
+    """A folder that is ``GANPAINT_HOME`` meanwhile."""
+    before = os.environ.get("GANPAINT_HOME")
+    with tempfile.TemporaryDirectory(prefix="ganpaint-benchmark-") as home:
+        os.environ["GANPAINT_HOME"] = home
+        try:
+            yield Path(home)
+        finally:
+            os.environ.pop("GANPAINT_HOME")
+            if before is not None:
+                os.environ["GANPAINT_HOME"] = before
 
 
 def until(condition: Callable[[], _T], what: str, patience: float = PATIENCE) -> _T:
@@ -28,16 +48,14 @@ def until(condition: Callable[[], _T], what: str, patience: float = PATIENCE) ->
 
 
 class EngineProcess:
-    """An engine in the GANPAINT_HOME of now: the quick one, or with ``real`` the product's own."""
+    """An engine in the GANPAINT_HOME of now. ``command``: what ``python -m`` runs."""
 
-    def __init__(self, real: bool = False) -> None:
-        quick = [sys.executable, "-m", "benchmarks.quick_engine"]
-        product = [sys.executable, "-m", "ganpaint_engine", "serve", "--idle-minutes", "0"]
+    def __init__(self, command: Sequence[str] = QUICK) -> None:
         root = str(Path(__file__).resolve().parents[1])
         path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [*product, "--device", "cpu"] if real else quick,
+            [sys.executable, "-m", *command],
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,3 +99,17 @@ class EngineProcess:
     def _status(self, key: str) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+@contextmanager
+def engine(*arguments: str, module: str = "ganpaint_engine.service.lifecycle") -> Iterator[Path]:
+    """A running engine in a home of its own; yields its runtime file.
+
+    ``arguments`` go to ``python -m module``.
+    """
+    with own_home():
+        process = EngineProcess((module, "--idle-minutes", "0", *arguments)).ready()
+        try:
+            yield paths.runtime_file()
+        finally:
+            process.end()

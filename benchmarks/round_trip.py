@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import zmq
 
-from benchmarks.engine_process import engine
+from benchmarks.processes import engine
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import stub
 

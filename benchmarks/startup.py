@@ -7,16 +7,14 @@ ratio and the processor time tell more than the clock.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 
-from benchmarks.processes import PATIENCE, EngineProcess, until
+from benchmarks.processes import PATIENCE, PRODUCT, EngineProcess, own_home, until
 from ganpaint_engine.client import Client
 from ganpaint_engine.service import lifecycle
 
@@ -53,7 +51,7 @@ def welcome(repeats: int) -> Cost:
     """From the start of the engine's process to a client that has its WELCOME."""
     walls, cpus = [], []
     for _ in range(repeats):
-        engine = EngineProcess(real=True).ready()
+        engine = EngineProcess(PRODUCT).ready()
         with Client.connect(timeout=PATIENCE):
             walls.append(time.monotonic() - engine.started)
             cpus.append(engine.cpu())
@@ -73,7 +71,7 @@ class Idle:
 
 def idle(seconds: float) -> Idle:
     """Measured over ``seconds``, after the model is there and things have settled."""
-    engine = EngineProcess(real=True).ready()
+    engine = EngineProcess(PRODUCT).ready()
     log = lifecycle.log_file()
     until(lambda: "Model " in log.read_text(encoding="utf-8"), "the model", 10 * PATIENCE)
     loaded = time.monotonic() - engine.started
@@ -94,8 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     bare = command(["-c", "pass"], options.repeats)
     shown = command(["-m", "ganpaint_engine", "--help"], options.repeats)
-    with tempfile.TemporaryDirectory(prefix="ganpaint-startup-") as home:
-        os.environ["GANPAINT_HOME"] = home
+    with own_home():
         greeted = welcome(options.repeats)
         rest = idle(options.idle_seconds)
     for name, cost, most in (

@@ -102,15 +102,14 @@ class Exemplars:
         share = self.shares[:, self.names.index(name)]
         ys, xs = torch.nonzero(on[0, 0], as_tuple=True)
         edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
+        gap = self._gaps(r[0][:, edge_y, edge_x])
+        edge = torch.arange(len(edge_y), device=r.device)
         ranked = []
         for dy, dx in (shift for shift in _shifts(ys, xs) if abs(shift[0]) <= 1):
             y, x = edge_y + dy, edge_x + dx
             inside = (y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)
-            there = self.r[:, :, y[inside], x[inside]]
-            here = r[0][:, edge_y[inside], edge_x[inside]]
-            unlike = (
-                (there - here).square().mean((1, 2)) if inside.any() else torch.ones(len(share))
-            )
+            there = gap[:, edge[inside], y[inside], x[inside]]
+            unlike = there.mean(1) if inside.any() else share.new_ones(len(share))
             cost = unlike + GONE * share[:, ys + dy, xs + dx].mean(1)
             ranked += [(float(c), n, dy, dx) for n, c in enumerate(cost.tolist())]
         best: dict[int, tuple[int, int]] = {}
@@ -120,6 +119,16 @@ class Exemplars:
         filled = r.clone()
         filled[0][:, ys, xs] = self.r[n][:, ys + dy, xs + dx]
         return filled
+
+    def _gaps(self, here: Tensor) -> Tensor:
+        """Mean squared difference of E cells (C×E) from every cell of every exemplar: N×E×8×8.
+
+        As |a|² + |b|² - 2 a·b, once for all shifts: it was half of a preview's time.
+        """
+        cells = self.r.flatten(2)
+        squares = cells.square().sum(1)[:, None] + here.square().sum(0)[:, None]
+        gap = (squares - 2 * here.T @ cells) / len(here)
+        return gap.unflatten(2, (GRID, GRID))
 
     def _shapes(self, share: Tensor, cover: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
         """How the concept's shape at each place differs from the stroke's: S×N.

@@ -1,13 +1,12 @@
 """The load run and the round trip at a small size: the long ones are commands."""
 
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import load, round_trip
-from benchmarks.engine_process import engine
+from benchmarks import load, people, round_trip
+from benchmarks.processes import engine
 from ganpaint_engine.client import JobEvent
 
 
@@ -23,21 +22,20 @@ def test_twenty_seconds_of_load_lose_nothing(home: Path) -> None:
 
 
 def test_a_foreign_result_would_be_noticed() -> None:
-    person = load.Person.__new__(load.Person)  # without a connection
-    threading.Thread.__init__(person)
-    person._tally = load.Tally()
-    photo = load.photo_of(1)
-    request = load.Request(0, "tree", "add", "preview", 7)
-    name = load.digest(photo.tobytes(), photo.shape)
+    person = people.Person.__new__(people.Person)  # without a connection
+    person.name, person.tally = "client 1", people.Tally()
+    photo = people.photo_of(1)
+    request = people.Request(0, "tree", "add", "preview", 7)
+    name = people.digest(photo.tobytes(), photo.shape)
     right = {"photo": name, "seed": 7, "concept": "tree", "operation": "add", "quality": "preview"}
     for changed in ({}, {"seed": 8}, {"photo": "0"}, {"concept": "dome"}):
         event = JobEvent("result", "job", report=right | changed)
         person._check("job", request, event, photo)
-    assert person._tally.counts == {"results": 4, "foreign": 3}
+    assert person.tally.counts == {"results": 4, "foreign": 3}
 
 
 def test_memory_is_told_by_minute() -> None:
-    tally = load.Tally(memory=[(0.0, 2**20), (59.0, 3 * 2**20), (60.0, 4 * 2**20)])
+    tally = people.Tally(memory=[(0.0, 2**20), (59.0, 3 * 2**20), (60.0, 4 * 2**20)])
     assert load.memory_per_minute(tally) == [2.0, 4.0]
     assert load.spread([100.0, 101.0, 99.0]) == pytest.approx(0.02)
 
