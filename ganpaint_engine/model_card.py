@@ -1,10 +1,16 @@
-"""Whether a model's card is of the right make: whoever reads it later need not ask again."""
+"""A model's card: what every one begins with, and whether one that is read is of the right make.
+
+Whoever works with a card that was read need not ask again.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganpaint_engine.generator import SplitGenerator
 
 MAX_BYTES = 4 << 20
 """A card is text with a few figures; this much is a mistake, or worse."""
@@ -19,6 +25,25 @@ _TYPES: dict[str, type] = {
 }
 _REQUIRED = (*_TYPES, "terms")
 _MAX_SIDE = 1 << 14  # px
+
+
+def draft(
+    name: str, generator: SplitGenerator, terms: str, version: str = "1.0.0"
+) -> dict[str, Any]:
+    """The beginning of a card for a generator that has no concepts yet."""
+    return {
+        "name": name,
+        "version": version,
+        "terms": terms,
+        "resolution": generator.resolution,
+        "edit_layer": {
+            "number": generator.edit_layer,
+            "grid": 8,
+            "units": generator.edit_channels,
+        },
+        "channels": generator.channels,
+        "concepts": [],
+    }
 
 
 def read(file: Path) -> dict[str, Any]:

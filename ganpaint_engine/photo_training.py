@@ -8,14 +8,16 @@ the bundled model's own. Torn off, a run goes on where it was; a package is ther
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ from torch import Tensor
 
 from ganpaint_engine import (
     familiarity,
+    inversion,
+    model_card,
     model_change,
     model_dissection,
     model_package,
@@ -52,6 +56,8 @@ WINDOWS = 1200
 MOST_EACH = 8
 HELD_OUT_EVERY = 10
 MEASURED = 12
+WATCHED = 16
+"""Held-out squares whose reconstruction is followed while training."""
 DISSECTED = 600
 TRAINING = 0.85
 FINE_TUNE = 0.5
@@ -90,6 +96,14 @@ class Plan:
     terms: str = TERMS
     replace: bool = False
     batch: int = 16
+
+
+class Point(NamedTuple):
+    """Of the curve: the step, the minutes until then, E's PSNR on held-out squares in dB."""
+
+    step: int
+    minutes: float
+    decibels: float
 
 
 @dataclass
@@ -191,10 +205,12 @@ def train(plan: Plan, on_step: OnStep) -> Trained:
         eyes = segmenters.find(None, start)
         photographs = read(plan, side, eyes, lambda f, stage: on_step(0.05 * f, stage))
         trainer = _trainer(plan, side, start, eyes)
-        _run(plan, trainer, photographs, start, lambda f, s: on_step(0.05 + 0.8 * f, s))
-        _finish(plan, folder, trainer, photographs, start, eyes, on_step)
+        curve = _run(plan, trainer, photographs, start, lambda f, s: on_step(0.05 + 0.8 * f, s))
+        draft = _card(plan, trainer, photographs, start)
+        draft["training"]["encoder_db"] = [point._asdict() for point in curve]
+        _finish(folder, draft, trainer, photographs, eyes, on_step)
     target = plan.out or paths.user_models_dir() / plan.name
-    _checkpoint(plan).unlink(missing_ok=True)
+    shutil.rmtree(_checkpoint(plan).parent, ignore_errors=True)
     on_step(1.0, "done")
     return Trained(model_package.read_card(target), photographs.problems)
 
@@ -252,10 +268,49 @@ def _trainer(plan: Plan, side: int, start: ModelInfo | None, eyes: Segmenter) ->
     return trainer
 
 
+@dataclass
+class Curve:
+    """How well E and G rebuild held-out squares (N×3×R×R in [-1, 1]) as training goes on.
+
+    Kept in ``file`` beside the checkpoint, so that a resumed run has all of it.
+    """
+
+    file: Path
+    held: Tensor
+    points: list[Point] = field(default_factory=list)
+
+    @classmethod
+    def resumed(cls, file: Path, photographs: Photographs) -> Curve:
+        """The curve so far, if there is one that can be read."""
+        squares = photographs.pictures[photographs.held]
+        every = max(len(squares) // WATCHED, 1)
+        curve = cls(file, model_dissection.to_float(squares[::every][:WATCHED]))
+        if file.is_file():
+            try:
+                curve.points = [Point(*point) for point in json.loads(file.read_text())]
+            except (ValueError, TypeError):
+                file.unlink()
+        return curve
+
+    def follow(self, trainer: Trainer, total: float) -> None:
+        """Measure at the start, and again after every twelfth of ``total`` seconds."""
+        if not self.points or trainer.seconds / 60 - self.points[-1].minutes > total / 720:
+            self.measure(trainer)
+
+    @torch.no_grad()
+    def measure(self, trainer: Trainer) -> None:
+        """Another point, of the averaged weights."""
+        prior, x = trainer.ema.eval(), self.held.to(trainer.device)
+        y = torch.cat([prior.generator.head(prior.encoder(one)) for one in x.split(4)])
+        decibels = round(inversion.psnr(y, x), 2)
+        self.points.append(Point(trainer.step, round(trainer.seconds / 60, 2), decibels))
+        self.file.write_text(json.dumps(self.points), encoding="utf-8")
+
+
 def _run(
     plan: Plan, trainer: Trainer, photographs: Photographs, start: ModelInfo | None, on_step: OnStep
-) -> None:
-    """Train for TRAINING of the time; the critic joins after a fifth of it."""
+) -> list[Point]:
+    """Train for TRAINING of the time; the critic joins after a fifth of it. Returns the curve."""
     from training.data import Scenes
     from training.train import save
     from training.trainer import LEARNING_RATES
@@ -263,9 +318,11 @@ def _run(
     ours = Scenes(photographs.pictures[~photographs.held], photographs.labels[~photographs.held])
     total, rate = TRAINING * plan.minutes * 60, 1.0 if start is None else FINE_TUNE
     _checkpoint(plan).parent.mkdir(parents=True, exist_ok=True)
+    curve = Curve.resumed(_checkpoint(plan).with_name("curve.json"), photographs)
     saved = trainer.seconds
     try:
         while trainer.seconds < total:
+            curve.follow(trainer, total)
             begun, rng = time.monotonic(), trainer.rng()
             remaining = 1 - trainer.seconds / total
             groups = trainer.prior_optimizer.param_groups
@@ -282,20 +339,20 @@ def _run(
             on_step(min(trainer.seconds / total, 1), f"step {trainer.step}, l1 {losses['l1']:.2f}")
     finally:
         save(trainer, _checkpoint(plan).parent)
+    curve.measure(trainer)
+    return curve.points
 
 
 def _finish(
-    plan: Plan,
     folder: Path,
+    draft: dict[str, Any],
     trainer: Trainer,
     photographs: Photographs,
-    start: ModelInfo | None,
     eyes: Segmenter,
     on_step: OnStep,
 ) -> None:
-    """Concepts, measurements, card and weights."""
+    """Concepts, measurements, card and weights. ``draft``: what the card is to say beside them."""
     generator, encoder = trainer.ema.generator, trainer.ema.encoder
-    draft = _card(plan, trainer, photographs, start)
     prior = Prior(ModelInfo(folder, draft), generator, encoder, {}, trainer.device)
     judge = Segmenter(segmentation.load_judge(), CLASSES)
     every = max(len(photographs.pictures) // DISSECTED, 1)
@@ -328,19 +385,8 @@ def _finish(
 def _card(
     plan: Plan, trainer: Trainer, photographs: Photographs, start: ModelInfo | None
 ) -> dict[str, Any]:
-    generator, count = trainer.ema.generator, len(photographs.pictures)
-    return {
-        "name": plan.name,
-        "version": "1.0.0",
-        "terms": plan.terms,
-        "resolution": generator.resolution,
-        "edit_layer": {
-            "number": generator.edit_layer,
-            "grid": 8,
-            "units": generator.edit_channels,
-        },
-        "channels": generator.channels,
-        "concepts": [],
+    count = len(photographs.pictures)
+    return model_card.draft(plan.name, trainer.ema.generator, plan.terms) | {
         "training": {
             "data": f"{photographs.photos} photographs, {count} squares of them",
             "labels": "given" if plan.labels else "guessed by the shipped segmenter",

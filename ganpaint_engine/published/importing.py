@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganpaint_engine import model_package, paths, stylegan2
+from ganpaint_engine import model_card, model_package, paths, stylegan2
 from ganpaint_engine.errors import BadRequest, DamagedWeights, DiskFull, HashMismatch
 from ganpaint_engine.generator import Generator, SplitGenerator
 from ganpaint_engine.model_package import ModelInfo
@@ -104,20 +104,9 @@ def _check_sample(generator: SplitGenerator) -> None:
 def _card(
     name: str, weights: Weights, generator: SplitGenerator, terms: str, source: dict[str, Any]
 ) -> dict[str, Any]:
-    return {
-        "name": name,
-        "version": "1.0.0",
-        "terms": terms,
+    return model_card.draft(name, generator, terms) | {
         "architecture": weights.architecture,
         "prepared": False,
-        "resolution": generator.resolution,
-        "edit_layer": {
-            "number": generator.edit_layer,
-            "grid": 8,
-            "units": generator.edit_channels,
-        },
-        "channels": generator.channels,
-        "concepts": [],
         "source": source,
         "notes": weights.notes,
     }
