@@ -139,6 +139,8 @@ class Bench:
         """Give the concept a look where it has another."""
         where = self.present(concept.name)
         pick = torch.nonzero(where.mean((1, 2)) > ENOUGH).flatten()
+        if not len(pick):
+            return None
         before = self._chroma(self.draw(self.r[pick]), where[pick])
         goal = torch.from_numpy(appearance.to_lab(torch.tensor(look.rgb).numpy())[1:])
         named = [appearance.name_of(concept.name, rgb) for rgb in self._colours(pick, where)]

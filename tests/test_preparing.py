@@ -1,5 +1,9 @@
 """From a published weight file to an edited photo, at toy size."""
 
+import importlib.util
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -142,13 +146,109 @@ def test_segmenters_at_hand(tmp_path: Path) -> None:
         segmenters.find("torchvision:no_such_network")
     with pytest.raises(errors.SegmenterMissing):
         segmenters.find(f"torchvision:lraspp_mobilenet_v3_large:{tmp_path / 'none.pth'}")
+    other = tmp_path / "other.pth"
+    for write in (
+        lambda: other.write_bytes(b"no weights"),
+        lambda: torch.save({"layer": torch.zeros(3)}, other),
+        lambda: torch.save([torch.zeros(3)], other),
+        lambda: torch.save(Bright(), other),
+    ):
+        write()
+        with pytest.raises(errors.BadRequest, match="no weights of"):
+            segmenters.find(f"torchvision:lraspp_mobilenet_v3_large:{other}")
+
+
+def segformer(folder: Path, labels: tuple[str, ...]) -> str:
+    """A SegFormer with random weights, as transformers saves it; what to call it."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    net = transformers.SegformerForSemanticSegmentation(config)
+    # Random weights answer with one class everywhere, which no concept can be made of.
+    net.decode_head.classifier.weight.data *= 50
+    net.save_pretrained(folder)
+    return str(folder)
+
+
+def lraspp(file: Path, labels: tuple[str, ...]) -> str:
+    """One of torchvision's networks with random weights; its classes are its own."""
     from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
+    torch.manual_seed(0)
     net = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
-    torch.save(net.state_dict(), tmp_path / "w.pth")
-    found = segmenters.find(f"torchvision:lraspp_mobilenet_v3_large:{tmp_path / 'w.pth'}")
-    assert "person" in found.classes
-    assert found.labels(torch.zeros(1, 3, 32, 32)).shape == (1, 32, 32)
+    net.classifier.low_classifier.weight.data *= 1e6
+    torch.save(net.state_dict(), file)
+    return f"torchvision:lraspp_mobilenet_v3_large:{file}"
+
+
+@pytest.mark.skipif(
+    "CI" not in os.environ and importlib.util.find_spec("transformers") is None,
+    reason="transformers is not installed",
+)
+@pytest.mark.parametrize(("make", "knows"), [(segformer, "swimming pool"), (lraspp, "person")])
+def test_concepts_are_found_by_others_networks(
+    make: Callable[[Path, tuple[str, ...]], str],
+    knows: str,
+    imported: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labels = ("wall", "Building, edifice", "sky", "swimming pool; pool")
+    wanted = make(tmp_path / "net", labels)
+    found = segmenters.find(wanted)
+    assert knows in found.classes
+    answer = found.labels(torch.rand(3, 3, 16, 16) * 2 - 1)
+    assert answer.shape == (3, 16, 16)
+    assert int(answer.max()) < len(found.classes)
+    told = ["--minutes", "0.05", "--samples", "24", "--segmenter", wanted]
+    with pytest.raises(SystemExit) as left:
+        cli.main(["models", "prepare", imported, *told])
+    assert left.value.code == 0, capsys.readouterr()
+    info = model_package.find_model(imported)
+    assert info.prepared
+    # Random weights teach nothing: what matters is that its classes were tried, one by one.
+    tried = [*info.concepts, *info.card["left_out"]]
+    assert any(re.search(rf"\b{name}\b", line) for name in found.classes for line in tried), tried
+
+
+def test_networks_that_are_no_segmenters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "net"
+    segformer(folder, ("wall", "sky"))
+    (folder / segmenters.PREPROCESSOR).write_text('{"image_mean": [0.5, 0.5, 0.5]}')
+    assert segmenters._normalisation(folder) == (segmenters.MEAN, segmenters.DEVIATION)
+    half = '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
+    (folder / segmenters.PREPROCESSOR).write_text(half)
+    net = segmenters.find(str(folder)).net
+    assert isinstance(net, segmenters.Photographic)
+    assert net.mean == net.deviation == (0.5, 0.5, 0.5)
+    with pytest.raises(errors.SegmenterMissing, match="names 3 classes and answers with 2"):
+        segmenters._tried(net, ("a", "b", "c"), "it")
+    with pytest.raises(errors.SegmenterMissing, match="does not segment"):
+        segmenters._tried(segmenters.Photographic(torch.nn.Flatten()), ("a",), "it")
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(errors.SegmenterMissing, match="holds no network"):
+        segmenters.find(str(folder))
+
+
+def test_names_of_classes() -> None:
+    told = (
+        "Wall",
+        "door;double door",
+        "screen, silver screen",
+        "screen",
+        "boat/ship",
+        "Dining_Table",
+    )
+    assert segmenters.concept_names(told) == (
+        "wall", "door", "screen", "screen", "boat", "dining table",
+    )  # fmt: skip
 
 
 def test_the_command(imported: str, capsys: pytest.CaptureFixture[str]) -> None:

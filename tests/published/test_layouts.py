@@ -85,17 +85,19 @@ def test_stylegan2(data: st.DataObject) -> None:
         assert_equal(generator.double() if narrow else generator, z, expected)
 
 
+@pytest.mark.parametrize("side", [128, 256, 512, 1024])
 @pytest.mark.parametrize("layout", ["proggan", "stylegan2"])
-def test_1024_px(layout: str) -> None:
-    z = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
+def test_large_pictures(layout: str, side: int) -> None:
+    """Narrow ones, so that it is quick; no two neighbouring layers are of one width."""
+    widths = [(6, 4, 5, 7)[i % 4] for i in range(layers(side) + 1)]
+    z = torch.randn(1, widths[0], generator=torch.Generator().manual_seed(side))
     if layout == "proggan":
-        state = written_out.proggan([4] * 19)
-        older = written_out.as_older(state)
-        expected = written_out.proggan_of_z(older, z, dtype=torch.float32)
+        state = written_out.proggan(widths, seed=side)
+        expected = written_out.proggan_of_z(written_out.as_older(state), z, dtype=torch.float32)
     else:
-        state = written_out.stylegan2([4] * 18, [4, 4, 4])
+        state = written_out.stylegan2(widths[:-1], [widths[0], 5, 6], seed=side)
         expected = written_out.stylegan2_of_z(state, z)
-    assert expected.shape == (1, 3, 1024, 1024)
+    assert expected.shape == (1, 3, side, side)
     assert_equal(load(state), z, expected)
 
 
