@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,7 +58,9 @@ class Photographic(nn.Module):
             x = F.interpolate(x, scale_factor=LOOKED_AT / min(size), mode="bilinear")
         answer = self.net((x - mean) / deviation)
         # The answers of transformers are dicts as well.
-        logits: Tensor = answer.logits if hasattr(answer, "logits") else answer["out"]
+        if not isinstance(answer, Tensor):
+            answer = answer.logits if hasattr(answer, "logits") else answer["out"]
+        logits: Tensor = answer
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
@@ -92,7 +95,7 @@ def _transformers(folder: Path) -> Segmenter:
         net = AutoModelForSemanticSegmentation.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise SegmenterMissing(
             f"{folder} holds no network that can be loaded (config.json and model.safetensors): "
             f"{error}"
