@@ -96,10 +96,12 @@ class Desk:
 
     def status(self, owner: bytes) -> dict[str, Any]:
         """The part of STATUS_REPLY that is about jobs; only this client's own are named."""
-        mine = [job for job in self.queue.active if job.owner == owner and not job.over]
+        live = self.queue.live()
+        begun = [job for job in live if job.begun]
+        mine = [job for job in begun if job.owner == owner]
         return {
-            "waiting": len(self.queue) - len(self.queue.active),
-            "active": len(self.queue.active),
+            "waiting": len(live) - len(begun),
+            "active": len(begun),
             "running": mine[-1].job_id if mine else None,
             "stage": mine[-1].news.get("stage", "") if mine else "",
         }
@@ -107,10 +109,11 @@ class Desk:
     def figures(self) -> dict[str, Any]:
         """The part of STATS_REPLY that is about jobs."""
         fields = self.counters.as_fields()
-        begun = len(self.queue.active)
-        fields["jobs"] = {"queued": len(self.queue) - begun, "running": begun, **fields["jobs"]}
+        live = self.queue.live()
+        begun = sum(job.begun > 0 for job in live)
+        fields["jobs"] = {"queued": len(live) - begun, "running": begun, **fields["jobs"]}
         fields["queue"] = {
-            "jobs": len(self.queue),
+            "jobs": len(live),
             "bytes": self.queue.size,
             "clients": self.queue.clients,
             "results": len(self.results),
@@ -130,13 +133,16 @@ class Desk:
         self._end(job, header, frames)
 
     def _stop(self, job: Job, ending: dict[str, Any]) -> None:
-        """Stop a live job: at once where it waits or is paused, else at its next step."""
+        """Stop a live job. Its end is told at once; what is computed of it stops at its next step.
+
+        A step can be long: loading the model is one. Nobody should wait for it to be told.
+        """
         job.stop(ending)
-        if self.queue.remove(job) or self.queue.is_paused(job):
-            self._end(job, job.ending, [])
+        self.queue.remove(job)
+        self._end(job, job.ending, [])
 
     def _end(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
-        """The job is over: tell, count, keep. Only once: a paused job may end before it knows."""
+        """The job is over: tell, count, keep. Only once: a begun job may end before it knows."""
         if job.over:
             return
         job.over = True

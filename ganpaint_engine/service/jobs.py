@@ -218,13 +218,8 @@ class JobQueue:
                 self._turns.pop((job.priority, job.owner), None)
             return True
 
-    def is_paused(self, job: Job) -> bool:
-        """Whether the job was begun, and another one runs on top of it."""
-        with self._changed:
-            return job in self.active[:-1]
-
     def finished(self, job: Job) -> None:
-        """Forget a job that is over."""
+        """Forget a job that the worker has done with."""
         with self._changed:
             if job in self.active:
                 self.active.remove(job)

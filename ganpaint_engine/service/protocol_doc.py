@@ -90,14 +90,17 @@ A client is its connection, or, with `HELLO.client_secret`, whoever knows that s
 client of a job can hear of it, cancel it or fetch it; nobody else is told that it exists.
 
 - **Order.** Previews come before finals, and clients take turns, one job each. One job is worked on
-  at a time. A final is paused between two optimisation steps while a preview is worked on, then
-  makes at least one more step before the next preview: a preview waits for no more than one step
-  of a final, and previews without end do not keep a final from being done. In the same way a
-  preview whose photo is open passes one that still has to open its own.
+  at a time. A final is paused between two optimisation steps while the previews that wait then are
+  worked on; those that come meanwhile wait for its next step: a preview waits for no more than one
+  step of a final, and previews without end do not keep a final from being done. In the same way
+  previews that take about a step themselves pass one that takes long, and never each other.
+- **Position.** A preview's is the number of previews that were asked for before it and are not
+  done; finals are not counted, for it passes them. A final's is the number of jobs that come
+  before it.
 - **Slots.** A `SUBMIT` with a `slot` supersedes this client's previews of that slot that are not
   done. Finals are never superseded.
-- **Stopping.** `CANCEL` may come at any time and may come twice. A waiting or paused job ends at
-  once; a running one at its next optimisation step, or with a result that was faster. A client that
+- **Stopping.** `CANCEL` may come at any time and may come twice. The job's end
+  is told at once; what is computed of it ends at its next optimisation step. A client that
   goes, in whatever way, has its jobs cancelled: closing the connection is a cancel too.
 - **Keeping.** With `keep_result` a job goes on without its connection. Its last message is kept
   within the limits below, also after it was sent; an engine with kept results does not leave for

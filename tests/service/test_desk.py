@@ -52,14 +52,14 @@ def test_a_newer_preview_supersedes_the_waiting_and_the_running_one():
     office = Office()
     office.ask("1", slot="layer")
     office.ask("2", slot="layer")
-    assert office.heard() == [("QUEUED", "1"), ("QUEUED", "2")]
+    assert office.heard() == [("QUEUED", "1"), ("SUPERSEDED", "1"), ("QUEUED", "2")]
     assert office.begun[0].stopped.is_set()
     office.ask("3", slot="layer")
     assert office.heard() == [("SUPERSEDED", "2"), ("QUEUED", "3")]
     office.take_report(office.begun[0], office.begun[0].ending, [])
     office.begin()
     office.finish()
-    assert office.heard() == [("SUPERSEDED", "1"), ("RESULT", "3")]
+    assert office.heard() == [("RESULT", "3")], "what the worker says of the first comes too late"
     assert office.figures()["jobs"]["superseded"] == 2
 
 
@@ -107,6 +107,31 @@ def test_a_paused_final_is_cancelled_at_once():
     office.take_report(final, final.ending, [])
     assert office.heard() == [("RESULT", "preview")], "and it is told once"
     assert office.is_idle
+
+
+def test_a_running_job_is_cancelled_at_once_whatever_its_step_takes():
+    """Loading the model is a single step: neither the person nor the figures wait for its end."""
+    office = Office()
+    office.ask("1")
+    office.ask("next", owner=OTHER, peer=b"o")
+    office.heard()
+    office.cancel(MINE, "1")
+    assert office.heard() == [("CANCELLED", "1")]
+    assert office.status(MINE) == {"waiting": 1, "active": 0, "running": None, "stage": ""}
+    assert office.figures()["queue"]["jobs"] == 1
+    assert len(office.queue) == 2, "but its pictures still count"
+    office.finish(0, [b"patch"])
+    assert office.heard() == [], "a result that came all the same"
+    assert office.begun[-1].job_id == "next"
+
+
+def test_a_dead_clients_running_job_is_over_at_once():
+    office = Office()
+    office.ask("1", quality="final")
+    office.heard()
+    office.drop(b"p")
+    assert office.begun[0].stopped.is_set()
+    assert office.status(OTHER)["active"] == 0
 
 
 def test_cancel_and_fetch_know_whose_a_job_is():

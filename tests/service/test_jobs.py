@@ -82,8 +82,6 @@ def test_any_preview_passes_a_final_and_a_quick_one_passes_a_preview():
     assert waiting.next_passing(slow, quick) is third
     assert waiting.next_passing(slow, quick) is None
     assert waiting.active == [final, slow, third]
-    assert waiting.is_paused(slow)
-    assert not waiting.is_paused(third)
     waiting.finished(final)  # whichever ends first
     assert waiting.next() is other
 
