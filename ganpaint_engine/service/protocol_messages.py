@@ -84,7 +84,7 @@ TRANSITIONS = (
     ("`CANCEL`, or the connection is lost and not `keep_result`", "queued", "cancelled"),
     ("the same; the work ends at its next step", "running", "cancelled"),
     ("a newer job in its slot", "queued", "superseded"),
-    ("the same, at the next optimisation step", "running", "superseded"),
+    ("the same; the work ends at its next step", "running", "superseded"),
     ("an error", "running", "failed"),
     ("finished", "running", "done"),
 )
@@ -322,7 +322,7 @@ ENGINE_MESSAGES = (
             Field("uptime", "number", "seconds since the start"),
             Field("idle_minutes", "number", "without work until it leaves; 0: never"),
             Field("waiting", "int", "jobs in the queue, of all clients"),
-            Field("active", "int", "jobs begun and not over, of all clients; all but one are paused"),
+            Field("active", "int", "jobs begun, of all clients; all but one are paused"),
             Field("running", "str", "job_id of this client's job that runs", default=None),
             Field("stage", "str", "of that job", default=""),
         ),
