@@ -6,7 +6,7 @@ Each command imports what it needs when it runs: ``--help`` loads typer and litt
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,6 +75,9 @@ def _progress() -> Iterator[OnStep]:
         yield on_step
 
 
+_CONTEXT = "What the model sees: auto, whole (the photo), selection (little more than it)."
+
+
 @app.command()
 def edit(
     photo: Annotated[Path, typer.Argument(help="The photo: any format that Pillow reads.")],
@@ -104,6 +107,11 @@ def edit(
         str,
         typer.Option(help="Final blend: residual, alpha, color_transfer, poisson, laplacian."),
     ] = "residual",
+    context: Annotated[str, typer.Option(help=_CONTEXT)] = "auto",
+    grow: Annotated[
+        int, typer.Option(help="Grow the selection by so many px; below 0: shrink.")
+    ] = 0,
+    feather: Annotated[float, typer.Option(help="Soften its edge, σ in px.")] = 0.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
     layer: Annotated[
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
@@ -126,6 +134,7 @@ def edit(
     concepts = {"add": add, "remove": remove, "restyle": restyle}
     wish: dict[str, Any] = {"variant": variant, "seed": seed, "quality": quality}
     wish |= {"strength": _strength(strength), "composite": composite}
+    wish |= {"context": context, "grow": grow, "feather": feather}
     done: Edit | RemoteEdit
     with _progress() as on_step:
         if engine is not None:
@@ -150,8 +159,7 @@ def _edit_here(
     from ganpaint_engine.prior import load_model
 
     prior = load_model(model, device)
-    session = prior.open(picture, lambda f, stage: on_step(0.5 * f, stage))
-    return session.edit(stroke, **wish, on_step=lambda f, stage: on_step(0.5 + 0.5 * f, stage))
+    return prior.open(picture).edit(stroke, **wish, on_step=on_step, on_warnings=_warn)
 
 
 def _edit_there(
@@ -170,7 +178,7 @@ def _edit_there(
         raise BadRequest("Say one of what to add, remove or restyle, and the strength in figures.")
     ((operation, concept),) = wanted
     wish |= {"operation": operation, "concept": concept, "model": model}
-    return remote.edit(client, picture, stroke, on_step, **wish)
+    return remote.edit(client, picture, stroke, on_step, _warn, **wish)
 
 
 def _engine(endpoint: str, engine_key: str | None, key: Path | None) -> Client:
@@ -201,18 +209,50 @@ def _full_layer(done: Edit | RemoteEdit) -> Any:
     return full
 
 
+def _warn(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        err_console.print(f"[yellow]note:[/] {escape(sentence)}")
+
+
 def _tell(done: Edit | RemoteEdit, output: Path) -> None:
-    seconds = done.report["seconds"]
     fit = done.report["psnr"]
+    taken = max(fit[stage] for stage in ("encoder", "refined") if stage in fit)
+    adapted = f", adapted to it at {fit['adapted']:.1f} dB" if "adapted" in fit else ""
     out_console.print(
-        f"{done.name}: {output}\n"
-        f"  photo taken into the model at {fit['refined']:.1f} dB, adapted to it at "
-        f"{fit['adapted']:.1f} dB; edit took {seconds['edit']:.1f} s"
+        f"{done.name}: {output}\n  photo taken into the model at {taken:.1f} dB{adapted}; "
+        f"edit took {done.report['seconds']['edit']:.1f} s"
     )
-    for warning in done.report["warnings"]:
-        err_console.print(f"[yellow]note:[/] {escape(warning)}")
     if output.suffix.lower() in (".jpg", ".jpeg", ".webp"):
         err_console.print("note: this format changes every pixel a little; .png keeps the rest.")
+
+
+@app.command()
+def inspect(
+    photo: Annotated[Path, typer.Argument(help="The photo: any format that Pillow reads.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="The stroke; without it, the photo's middle.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model's name, or its folder.")] = "churches",
+    context: Annotated[str, typer.Option(help=_CONTEXT)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+) -> None:
+    """Say how well a model knows a photo, or the part of it where an edit would be made."""
+    from ganpaint_engine import pictures
+    from ganpaint_engine.prior import load_model
+
+    stroke = None if mask is None else pictures.read_mask(mask)
+    seen = (
+        load_model(model, device).open(pictures.read_photo(photo)).inspect(stroke, context=context)
+    )
+    x, y, side = seen.window
+    out_console.print(f"window: {side}x{side} px at {x}, {y}; redrawn at {seen.psnr:.1f} dB")
+    if seen.unfamiliarity is not None:
+        known = "unlike" if seen.warnings else "like"
+        out_console.print(
+            f"unfamiliarity: {seen.unfamiliarity:.2f} ({seen.limit:.2f} at most in the model's "
+            f"own pictures): {known} what {model} knows"
+        )
+    _warn(seen.warnings)
 
 
 @app.command()

@@ -92,9 +92,9 @@ def _one(
 ) -> tuple[gap.Measured, Row]:
     """One photo, and its row of pictures: photo, stages, invertibility map, edits."""
     rgb = np.asarray(image)
-    photo = prior.open(image, lambda f, stage: on_step(0.3 * f, stage))
+    photo = prior.open(image)
     whole = window.whole_window(*photo.size)
-    inverted = photo.inverted(whole)
+    inverted = photo.inverted(whole, lambda f, stage: on_step(0.3 * f, stage))
     r = inversion.encode(prior.encoder, inverted.x)
     stages = gap.stage_pictures(prior, inverted, r)
     cells = gap.cell_errors(stages["refined"], inverted.x)

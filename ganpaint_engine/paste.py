@@ -21,6 +21,7 @@ from torch import Tensor
 from ganpaint_engine import compositing
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.layers import Patch, lay_over
+from ganpaint_engine.selection import Selection
 from ganpaint_engine.window import Box, Window, bounds, crop, to_array
 
 __all__ = ["Patch", "lay_over", "paste"]
@@ -97,7 +98,7 @@ def grain(photo: np.ndarray, alpha: np.ndarray, seed: int) -> np.ndarray:
 
 def paste(
     rgb: np.ndarray,
-    stroke: np.ndarray,
+    stroke: Selection,
     window: Window,
     y: Tensor,
     y_e: Tensor,
@@ -108,7 +109,7 @@ def paste(
 ) -> Patch:
     """The patch for an edit.
 
-    rgb: the photo, H×W×3 uint8. stroke: H×W float32 in [0, 1]. y, y_e: the window's picture before
+    rgb: the photo, H×W×3 uint8. stroke: the selection. y, y_e: the window's picture before
     and after, under the same δ, 1×3×R×R in [-1, 1]. keep_detail: I is 0 all over, for edits after
     which the things themselves are still there: X + up(y_e) - up(y) keeps every leaf of a tree that
     changes colour. detail: laid on new content, side×side×1 in levels of 255. composite: one of
@@ -117,7 +118,8 @@ def paste(
     side, cell = window.side, window.side / GRID
     photo = crop(rgb, window).astype(np.float32)
     before, after = to_array(y, side), to_array(y_e, side)
-    alpha = feather(crop(stroke, window, fill="zero"), cell)
+    x0, y0 = window.x, window.y
+    alpha = feather(stroke.within(x0, y0, x0 + side, y0 + side), cell)
     if composite == compositing.RESIDUAL:
         strength = influence(before, after, cell)[..., None] * (not keep_detail)
         residual = photo - before

@@ -48,7 +48,8 @@ class Inversion:
     """A window of a photo, taken into the model.
 
     x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
-    psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``.
+    psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``. Of E alone there is
+    the first only, and δ are 0.
     unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
@@ -70,6 +71,11 @@ class Inversion:
     @property
     def psnr(self) -> dict[str, float]:
         return self.computed.psnr
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether r was refined and δ fitted, or r is what E gave."""
+        return "adapted" in self.psnr
 
     @property
     def nbytes(self) -> int:
@@ -157,10 +163,9 @@ class Prior:
     def open(
         self,
         image: Image.Image | np.ndarray,
-        on_step: OnStep | None = None,
         store: Store | None = None,
     ) -> PhotoSession:
-        """Invert a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
+        """Open a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
 
         Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest,
         ModelNotPrepared.
@@ -168,7 +173,7 @@ class Prior:
         from ganpaint_engine.session import PhotoSession  # it needs this module
 
         _ = self.encoder
-        return PhotoSession(self, image, on_step or silent, store)
+        return PhotoSession(self, image, store)
 
     @torch.no_grad()
     def sample(self, n: int = 1, seed: int = 0) -> list[Image.Image]:
@@ -186,28 +191,49 @@ class Prior:
             pictures.append(Image.fromarray(y.permute(1, 2, 0).cpu().numpy()))
         return pictures
 
-    def invert(self, x: Tensor, on_step: OnStep = silent) -> Inversion:
-        """E, then refinement of r, then δ. x: 1×3×R×R in [-1, 1] on the prior's device."""
+    def encode(self, x: Tensor) -> Inversion:
+        """E alone: r as it gives it, δ = 0. x: 1×3×R×R in [-1, 1] on the prior's device."""
         r = inversion.encode(self.encoder, x)
-        quality = {"encoder": inversion.psnr(self._render(r), x)}
+        return self._inversion(x, r, adaptation.zero_deltas(self.generator, r), {}, "encoder")
+
+    def invert(
+        self,
+        x: Tensor,
+        on_step: OnStep = silent,
+        start: Inversion | None = None,
+        on_stage: Callable[[Inversion], None] | None = None,
+    ) -> Inversion:
+        """E, then refinement of r, then δ. x: as for ``encode``.
+
+        start: what an earlier stage gave, to go on from. on_stage: called with what each gives.
+        """
+        found = start or self.encode(x)
         on_step(0.02, "encode")
-        r = inversion.refine(
-            self.generator, x, r, REFINE_STEPS, on_step=lambda f: on_step(0.02 + 0.38 * f, "refine")
-        )
-        quality["refined"] = inversion.psnr(self._render(r), x)
+        if "refined" not in found.psnr:
+            r = inversion.refine(
+                *(self.generator, x, found.r, REFINE_STEPS),
+                on_step=lambda f: on_step(0.02 + 0.38 * f, "refine"),
+            )
+            found = self._inversion(x, r, found.deltas, found.psnr, "refined")
+            if on_stage is not None:
+                on_stage(found)
         deltas = adaptation.fit(
             self.generator,
-            r,
+            found.r,
             x,
-            adaptation.zero_deltas(self.generator, r),
+            found.deltas,
             steps=PHOTO_STEPS,
             on_step=lambda f: on_step(0.4 + 0.6 * f, "adapt to photo"),
         )
-        quality["adapted"] = inversion.psnr(self._render(r, deltas), x)
+        return self._inversion(x, found.r, deltas, found.psnr, "adapted")
+
+    def _inversion(
+        self, x: Tensor, r: Tensor, deltas: Deltas, psnr: dict[str, float], stage: str
+    ) -> Inversion:
+        """With the dB of a stage just done beside those before it."""
+        measured = {**psnr, stage: round(inversion.psnr(self._render(r, deltas), x), 2)}
         halves = {i: delta.half().contiguous() for i, delta in deltas.items()}
-        return Inversion(
-            x, Computed(r.half().contiguous(), halves, {k: round(v, 2) for k, v in quality.items()})
-        )
+        return Inversion(x, Computed(r.half().contiguous(), halves, measured))
 
     def restore(self, x: Tensor, computed: Computed) -> Inversion | None:
         """The inversion of x from what was kept of it; None if that is not of this model's shapes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,12 @@ def edit(
     picture: Image.Image,
     mask: Image.Image,
     on_step: Callable[[float, str], None],
+    on_warnings: Callable[[Sequence[str]], None] = lambda sentences: None,
     **wish: Any,
 ) -> RemoteEdit:
     """Have ``picture`` (RGB or RGBA, sRGB) edited under ``mask`` ("L").
 
-    ``wish``: concept, operation, strength, seed, quality, model, as Client.submit takes them.
+    ``wish``: concept, operation, strength, seed, quality, model… as Client.submit takes them.
     Raises what Client.submit and Client.events raise.
     """
     pixels = np.asarray(picture)
@@ -47,6 +48,8 @@ def edit(
             on_step(0.0, "queued" if event.position == 0 else f"{event.position} ahead")
         elif event.type == "progress":
             on_step(event.fraction, event.stage)
+            if event.warnings:
+                on_warnings(event.warnings)
         elif event.type == "result" and event.patch is not None:
             alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
             patch = _checked(Patch(event.patch, *event.offset), picture.size)

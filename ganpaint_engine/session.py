@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,13 +16,17 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import concepts, editing, paste, window, wishes
+from ganpaint_engine import concepts, editing, paste, selection, window, wishes
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest, OutOfMemory
 from ganpaint_engine.model_package import GENERATOR
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.prior import Inversion, OnStep, Prior, silent
+from ganpaint_engine.selection import Selection
+
+OnWarnings = Callable[[list[str]], None]
+"""Called with sentences for the person as soon as they are known."""
 
 
 class Store(Protocol):
@@ -32,25 +39,39 @@ class Store(Protocol):
     def drop(self, place: window.Window) -> None: ...
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What can be told of a window before an edit is made in it.
+
+    window: photo px. psnr: dB at which the model redraws it, after E alone or better.
+    unfamiliarity: how unlike what the model knows, in nats; limit: under which the model's own
+    pictures stay; None if that was never measured. warnings: sentences for the person, none where
+    all is well.
+    """
+
+    window: window.Window
+    psnr: float
+    unfamiliarity: float | None
+    limit: float | None
+    warnings: list[str]
+
+
 class PhotoSession:
-    """A photo that was opened: its inversions are kept, so that further edits are fast."""
+    """A photo that was opened: what the model made of it is kept, so that further edits are fast.
+
+    Opening computes nothing of the model. A window is taken into it by E when a preview needs it,
+    and wholly (r refined, δ fitted) by the first final edit, or by ``inverted``.
+    """
 
     KEPT = 4
 
     def __init__(
-        self,
-        prior: Prior,
-        image: Image.Image | np.ndarray,
-        on_step: OnStep,
-        store: Store | None = None,
+        self, prior: Prior, image: Image.Image | np.ndarray, store: Store | None = None
     ) -> None:
         self.prior = prior
         self._store = store
         self._rgb, self._alpha = window.as_photo(image)
         self._inversions: OrderedDict[window.Window, Inversion] = OrderedDict()
-        whole = window.whole_window(*self.size)
-        first = self.inverted(whole, on_step)
-        self.psnr, self.warnings = first.psnr, self._warnings(first)
 
     @property
     def nbytes(self) -> int:
@@ -63,38 +84,76 @@ class PhotoSession:
         """Width and height, px."""
         return self._rgb.shape[1], self._rgb.shape[0]
 
-    def place(self, mask: Image.Image | np.ndarray) -> window.Window:
-        """The window in which an edit under ``mask`` would be made. Raises as edit does."""
-        return self._place(window.as_mask(mask, *self.size))
+    @property
+    def psnr(self) -> dict[str, float]:
+        """dB of the photo's middle square after each stage; computed when it is first asked for."""
+        return self.inverted(window.whole_window(*self.size)).psnr
 
-    def _place(self, stroke: np.ndarray) -> window.Window:
-        return window.window_for(window.bounds(stroke), *self.size, self.prior.resolution)
+    @property
+    def warnings(self) -> list[str]:
+        """What the person should know before any edit: of the photo's middle square."""
+        return self._outlook(window.whole_window(*self.size)).warnings
+
+    def place(
+        self,
+        mask: Image.Image | np.ndarray,
+        *,
+        context: str = "auto",
+        grow: int = 0,
+        feather: float = 0.0,
+    ) -> window.Window:
+        """The window in which an edit under ``mask`` would be made. Raises as edit does."""
+        return self._place(selection.read(mask, *self.size, grow, feather), context)
+
+    def _place(self, stroke: Selection, context: str = "auto") -> window.Window:
+        return window.window_for(stroke.box, *self.size, self.prior.resolution, context)
+
+    def inspect(
+        self,
+        mask: Image.Image | np.ndarray | None = None,
+        *,
+        context: str = "auto",
+        grow: int = 0,
+        feather: float = 0.0,
+    ) -> Outlook:
+        """How well the model knows what is around ``mask``, from E alone: what an edit would warn
+        of. Without a mask, of the photo's middle square. Raises as edit does for the mask."""
+        if mask is None:
+            return self._outlook(window.whole_window(*self.size))
+        return self._outlook(self.place(mask, context=context, grow=grow, feather=feather))
 
     def has(self, place: window.Window) -> bool:
-        """Whether a window's inversion is at hand."""
-        return place in self._inversions
+        """Whether all that an edit in a window builds on is at hand."""
+        return place in self._inversions and self._inversions[place].is_complete
 
-    def inverted(self, place: window.Window, on_step: OnStep = silent) -> Inversion:
-        """The inversion of a window, made at its first use."""
+    def encoded(self, place: window.Window) -> Inversion:
+        """The best there is of a window without waiting: from E alone, if nothing better is."""
         if place not in self._inversions:
             x = window.to_tensor(window.crop(self._rgb, place), self.prior.resolution)
             x = x.to(self.prior.device)
-            try:
-                self._inversions[place] = self._restored(place, x) or self._computed(
-                    place, x, on_step
-                )
-            except torch.OutOfMemoryError as error:
-                raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
+            with _memory_of(self.prior):
+                self._inversions[place] = self._restored(place, x) or self.prior.encode(x)
             while len(self._inversions) > self.KEPT:
                 self._inversions.popitem(last=False)
         self._inversions.move_to_end(place)
         return self._inversions[place]
 
-    def _computed(self, place: window.Window, x: Tensor, on_step: OnStep) -> Inversion:
-        inverted = self.prior.invert(x, on_step)
-        if self._store is not None:
-            self._store.put(place, inverted.computed)
-        return inverted
+    def inverted(self, place: window.Window, on_step: OnStep = silent) -> Inversion:
+        """The whole inversion of a window, made at its first use."""
+        found = self.encoded(place)
+        if not found.is_complete:
+            with _memory_of(self.prior):
+                found = self.prior.invert(
+                    found.x, on_step, found, lambda stage: self._keep(place, stage)
+                )
+            self._keep(place, found)
+            if self._store is not None:
+                self._store.put(place, found.computed)
+        return found
+
+    def _keep(self, place: window.Window, found: Inversion) -> None:
+        found.unfamiliarity = self._inversions[place].unfamiliarity
+        self._inversions[place] = found
 
     def _restored(self, place: window.Window, x: Tensor) -> Inversion | None:
         """What the store has of a window, if it is right."""
@@ -120,7 +179,11 @@ class PhotoSession:
         seed: int = 0,
         quality: str = "final",
         composite: str = "residual",
+        context: str = "auto",
+        grow: int = 0,
+        feather: float = 0.0,
         on_step: OnStep | None = None,
+        on_warnings: OnWarnings | None = None,
     ) -> Edit:
         """Add, remove or restyle a concept under the stroke.
 
@@ -130,9 +193,13 @@ class PhotoSession:
         size then). strength: s, 0 to 2; up to 1 it weighs the edit (α), beyond it drives the units
         harder; or ``low``, ``medium``, ``high``: 4, 10 or 20 units, to higher quantiles of their
         activation. seed: picks the look where no variant does; 0 is the mean one. quality:
-        ``preview`` masks the photo's own δ, ``final`` also adapts them to the edit. composite: the
-        final blend, ``residual``, or one of the paper's alternatives: ``alpha``,
-        ``color_transfer``, ``poisson``, ``laplacian``. Raises EmptyMask, MaskSizeMismatch,
+        ``preview`` masks the photo's own δ (or does without, before there are any: it answers from
+        E alone), ``final`` also adapts them to the edit. composite: the final blend, ``residual``,
+        or one of the paper's alternatives: ``alpha``, ``color_transfer``, ``poisson``,
+        ``laplacian``. context: the window: ``auto``, ``whole`` or ``selection``, see
+        window.CONTEXTS. grow, feather: of the mask, photo px, see selection. on_warnings: called
+        once, with sentences, as soon as E has told that there is something to warn of and before
+        the rest is computed; they are in the report too. Raises EmptyMask, MaskSizeMismatch,
         UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
         """
         started = time.monotonic()
@@ -141,20 +208,25 @@ class PhotoSession:
         wish = wishes.check(
             self.prior, wished, strength, seed, quality, variant, like is not None, composite
         )
-        stroke = window.as_mask(mask, *self.size)
+        stroke = selection.read(mask, *self.size, grow, feather)
+        place = self._place(stroke, context)
+        warned = self._outlook(place).warnings
+        if warned and on_warnings is not None:
+            on_warnings(warned)
         ahead = 0.0
         if like is not None or like_image is not None:
             ahead = 0.25
             look = self._look_of(like, like_image, lambda f, stage: on_step(ahead * f, stage))
             wish = dataclasses.replace(wish, look=look)
-        place = self._place(stroke)
-        inverted = self.inverted(place, lambda f, stage: on_step(ahead + (0.5 - ahead) * f, stage))
+        if wish.quality == "final":
+            span = 0.5 - ahead
+            inverted = self.inverted(place, lambda f, stage: on_step(ahead + span * f, stage))
+        else:
+            inverted = self.encoded(place)
         opened = time.monotonic()
         seen = self._in_window(stroke, place)
-        try:
+        with _memory_of(self.prior):
             y, y_e = editing.apply(self.prior, inverted, seen, wish, on_step)
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemory(f"Not enough memory on {self.prior.device}: {error}") from error
         fine = None
         if wish.operation == "add":
             around = window.crop(self._rgb, place)
@@ -167,6 +239,10 @@ class PhotoSession:
         outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
         report = self._report(wish, place, inverted) | {
             "like": like is not None,
+            "context": context,
+            "grow": grow,
+            "feather": float(feather),
+            "warnings": warned,
             "psnr": {**inverted.psnr, "outside": outside},
             "seconds": {
                 "invert": round(opened - started, 3),
@@ -196,8 +272,7 @@ class PhotoSession:
             "quality": wish.quality,
             "composite": wish.composite,
             "window": list(place),
-            "psnr": inverted.psnr,
-            "warnings": self._warnings(inverted),
+            "stage": "adapted" if inverted.is_complete else "encoder",
             "device": str(self.prior.device),
         }
 
@@ -210,30 +285,43 @@ class PhotoSession:
         """p_c of a region of this photo, or of another one. C values."""
         if like is None:
             raise BadRequest("A picture to be like needs a mask of the region to be like.")
-        other = self if like_image is None else PhotoSession(self.prior, like_image, on_step)
+        other = self if like_image is None else PhotoSession(self.prior, like_image)
         return other._like(like, on_step)
 
     def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> Tensor:
         """p_c of what is under ``mask`` in this photo: the mean activation there, C values."""
-        region = window.as_mask(mask, *self.size)
+        region = selection.read(mask, *self.size)
         place = self._place(region)
         inverted = self.inverted(place, on_step)
         share = F.adaptive_avg_pool2d(self._in_window(region, place), GRID)
         # A region smaller than a cell fills none: what counts is which cells it fills most.
         return concepts.mean_over(inverted.r, share / share.max().clamp(min=1e-6)).flatten()
 
-    def _in_window(self, stroke: np.ndarray, place: window.Window) -> Tensor:
-        """A photo's mask (H×W) as the window sees it: 1×1×R×R."""
-        small = window.resize(window.crop(stroke, place, fill="zero"), self.prior.resolution)
+    def _in_window(self, stroke: Selection, place: window.Window) -> Tensor:
+        """A selection as the window sees it: 1×1×R×R."""
+        small = stroke.seen(place, self.prior.resolution)
         return torch.from_numpy(small)[None, None].to(self.prior.device)
 
-    def _warnings(self, inverted: Inversion) -> list[str]:
-        """What the person should know about the result, before an edit and after it."""
-        limit = self.prior.familiar_limit
-        if limit is None or (value := self.prior.unfamiliarity_of(inverted)) <= limit:
-            return []
-        return [
-            f"This picture is unlike those that {self.prior.name} knows (unfamiliarity "
-            f"{value:.2f}; its own stay under {limit:.2f}): expect new content to be coarse and "
-            "not to match it well."
-        ]
+    def _outlook(self, place: window.Window) -> Outlook:
+        """What the person should know of a window before an edit; see familiarity."""
+        found, limit = self.encoded(place), self.prior.familiar_limit
+        psnr = max(found.psnr.values())
+        if limit is None:
+            return Outlook(place, psnr, None, None, [])
+        value, warned = self.prior.unfamiliarity_of(found), []
+        if value > limit:
+            warned.append(
+                f"This picture is unlike those that {self.prior.name} knows (unfamiliarity "
+                f"{value:.2f}; its own stay under {limit:.2f}): expect new content to be coarse "
+                "and not to match it well."
+            )
+        return Outlook(place, psnr, value, limit, warned)
+
+
+@contextmanager
+def _memory_of(prior: Prior) -> Iterator[None]:
+    """Turns torch's error into ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(f"Not enough memory on {prior.device}: {error}") from error

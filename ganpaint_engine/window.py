@@ -6,6 +6,8 @@ layer's 8×8 cells. Pictures are sRGB throughout: the model was trained on sRGB 
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -16,15 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganpaint_engine.encoder import GRID
-from ganpaint_engine.errors import (
-    BadRequest,
-    EmptyMask,
-    MaskSizeMismatch,
-)
+from ganpaint_engine.errors import BadRequest
 from ganpaint_engine.sizes import check_size
 
-CONTEXT = 2.5
-"""How many times the stroke's longer side the window is wide: what is around decides the look."""
+CONTEXTS = {"auto": 2.5, "selection": 1.4, "whole": math.inf}
+"""How many times the stroke's longer side the window is wide: what is around decides the look.
+``whole``: as much of the photo as goes into a square."""
 
 
 class Window(NamedTuple):
@@ -69,32 +68,6 @@ def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | 
     return (rgb * weight + mean * (1 - weight) + 0.5).astype(np.uint8), alpha
 
 
-def as_mask(mask: Image.Image | np.ndarray, width: int, height: int) -> np.ndarray:
-    """A PIL "L" image or H×W array to H×W float32 in [0, 1]; soft values are kept.
-
-    uint8 counts 0..255, bool and floats 0..1. Raises MaskSizeMismatch, EmptyMask, BadRequest.
-    """
-    if isinstance(mask, Image.Image):
-        array = np.asarray(mask.convert("L"))
-    else:
-        array = np.asarray(mask)
-        if array.ndim != 2:
-            raise BadRequest(f"A mask is an array of HxW, not of {array.ndim} dimensions.")
-    if array.shape != (height, width):
-        raise MaskSizeMismatch(
-            f"The mask is {array.shape[1]}x{array.shape[0]} px, the photo {width}x{height}.",
-        )
-    if array.dtype == np.uint8:
-        soft = array.astype(np.float32) / 255
-    elif array.dtype.kind in "bf":
-        soft = np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1)
-    else:
-        raise BadRequest(f"A mask is of uint8, bool or float, not {array.dtype}.")
-    if soft.max() <= 1 / 510:
-        raise EmptyMask("Nothing is selected: paint or select the region to edit first.")
-    return soft
-
-
 def bounds(mask: np.ndarray) -> Box:
     """The box of the mask's non-zero pixels (H×W, not empty)."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -107,16 +80,19 @@ def whole_window(width: int, height: int) -> Window:
     return Window((width - side) // 2, (height - side) // 2, side)
 
 
-def window_for(box: Box, width: int, height: int, resolution: int) -> Window:
-    """The window for a stroke: CONTEXT times its longer side, no smaller than the model's own
+def window_for(box: Box, width: int, height: int, resolution: int, context: str = "auto") -> Window:
+    """The window for a stroke: CONTEXTS times its longer side, no smaller than the model's own
     resolution, no larger than the photo's shorter side unless the stroke is longer than that.
 
-    Positions are rounded to an eighth of the side, so that strokes close by share a window.
+    Positions are rounded to an eighth of the side, so that strokes close by share a window. Raises
+    BadRequest for a context that is none of CONTEXTS.
     """
+    if context not in CONTEXTS:
+        raise BadRequest(f"A context is one of {', '.join(CONTEXTS)}, not {context!r}.")
     longer = max(box.x1 - box.x0, box.y1 - box.y0)
     shorter = min(width, height)
-    side = max(min(round(CONTEXT * longer), shorter), min(resolution, shorter))
-    if side > 0.6 * shorter:
+    side = max(math.ceil(min(CONTEXTS[context] * longer, shorter)), min(resolution, shorter))
+    if side > 0.6 * shorter and context != "selection":
         side = shorter
     side = max(side, longer)
     step = max(side // GRID, 1)
@@ -151,6 +127,20 @@ def resize(array: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(
         array, (side, side), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
     )
+
+
+@lru_cache(maxsize=16)
+def overlaps(start: int, stop: int, side: int, resolution: int) -> np.ndarray:
+    """How ``side`` px are averaged to ``resolution`` ones: weights R×(stop - start).
+
+    Of the px from start to stop alone, which may lie beyond 0..side: those weigh nothing. A row
+    that has all its px sums to 1.
+    """
+    scale = side / resolution
+    low = np.arange(resolution)[:, None] * scale
+    px = np.arange(start, stop)[None]
+    shared = np.minimum(low + scale, px + 1) - np.maximum(low, px)
+    return (np.clip(shared, 0, None) / scale).astype(np.float32)
 
 
 def to_tensor(rgb: np.ndarray, resolution: int) -> Tensor:

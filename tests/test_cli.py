@@ -80,6 +80,41 @@ def test_every_bad_input_has_its_code(
         assert not out.exists()
 
 
+def test_inspect_says_what_an_edit_would_warn_of(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, mask = files
+    noise = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
+    Image.fromarray(noise).save(photo)
+    cli.app(["inspect", str(photo), "--mask", str(mask)], standalone_mode=False)
+    told = capsys.readouterr()
+    assert "window: 150x150 px at 18, 0; redrawn at" in told.out
+    assert "unlike what churches" in told.out
+    assert "note:" in told.err
+    whole = ["inspect", str(photo), "--mask", str(mask), "--context", "selection"]
+    cli.app(whole, standalone_mode=False)
+    assert "window: 128x128 px" in capsys.readouterr().out
+
+
+def test_selection_options_and_warnings_before_the_edit(
+    files: tuple[Path, Path], small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, mask = files
+    shared = ["edit", photo, "--mask", mask, "--model", small_model, "--quality", "preview"]
+    widths = []
+    for i, options in enumerate((["--grow", "-8"], ["--grow", "12", "--feather", "1.5"])):
+        layer = tmp_path / f"{i}.png"
+        more = ["--add", "tree", "--context", "whole", "-o", tmp_path / "o.png", "--layer", layer]
+        cli.app([str(a) for a in [*shared, *options, *more]], standalone_mode=False)
+        with Image.open(layer) as picture:
+            left, _, right, _ = picture.getbbox()
+        widths.append(right - left)
+    assert widths[1] > widths[0] + 30
+    with pytest.raises(SystemExit):
+        cli.main([str(a) for a in [*shared, "--add", "tree", "--context", "wide", "-o", "x.png"]])
+    assert "[bad_request]" in capsys.readouterr().err
+
+
 def test_help_and_client_side_do_not_import_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from ganpaint_engine import cli\n"

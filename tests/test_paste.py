@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from ganpaint_engine import paste
+from ganpaint_engine import paste, selection
 from ganpaint_engine.paste import Patch
+from ganpaint_engine.selection import Selection
 from ganpaint_engine.window import Window, to_tensor
 
 
@@ -13,36 +14,36 @@ def rgb() -> np.ndarray:
 
 
 @pytest.fixture
-def stroke() -> np.ndarray:
+def stroke() -> Selection:
     mask = np.zeros((300, 400), np.float32)
     mask[120:180, 150:220] = 1
-    return mask
+    return selection.read(mask, 400, 300)
 
 
 PLACE = Window(50, 0, 300)
 
 
 def test_an_edit_that_changes_nothing_gives_back_the_photo(
-    rgb: np.ndarray, stroke: np.ndarray
+    rgb: np.ndarray, stroke: Selection
 ) -> None:
     y = to_tensor(rgb[:, 50:350], 32)
     patch = paste.paste(rgb, stroke, PLACE, y, y, seed=0)
     assert np.array_equal(paste.lay_over(rgb, None, patch), rgb)
 
 
-def test_outside_is_bit_identical_and_inside_is_new(rgb: np.ndarray, stroke: np.ndarray) -> None:
+def test_outside_is_bit_identical_and_inside_is_new(rgb: np.ndarray, stroke: Selection) -> None:
     y = to_tensor(rgb[:, 50:350], 32)
     y_e = torch.full_like(y, 0.8)
     patch = paste.paste(rgb, stroke, PLACE, y, y_e, seed=0)
     out = paste.lay_over(rgb, None, patch)
-    far = np.ones(stroke.shape, bool)
+    far = np.ones(rgb.shape[:2], bool)
     far[120 - 38 : 180 + 38, 150 - 38 : 220 + 38] = False
     assert np.array_equal(out[far], rgb[far])
     centre = out[140:160, 170:200].astype(float).mean()
     assert centre == pytest.approx(0.9 * 255, abs=6)
 
 
-def test_patch_and_offset_rebuild_the_picture(rgb: np.ndarray, stroke: np.ndarray) -> None:
+def test_patch_and_offset_rebuild_the_picture(rgb: np.ndarray, stroke: Selection) -> None:
     y = to_tensor(rgb[:, 50:350], 32)
     patch = paste.paste(rgb, stroke, PLACE, y, -y, seed=0)
     height, width = patch.rgba.shape[:2]
@@ -54,17 +55,18 @@ def test_patch_and_offset_rebuild_the_picture(rgb: np.ndarray, stroke: np.ndarra
     assert patch.rgba[:, 0, 3].any(), "cut to what is not transparent"
 
 
-def test_soft_stroke_changes_softly(rgb: np.ndarray, stroke: np.ndarray) -> None:
+def test_soft_stroke_changes_softly(rgb: np.ndarray, stroke: Selection) -> None:
     flat = np.full_like(rgb, 100)
     y = to_tensor(flat[:, 50:350], 32)
     y_e = y + 0.8
+    half = Selection(stroke.values * np.float32(0.5), stroke.box, stroke.size)
     strong = paste.lay_over(flat, None, paste.paste(flat, stroke, PLACE, y, y_e, 0))
-    weak = paste.lay_over(flat, None, paste.paste(flat, stroke * 0.5, PLACE, y, y_e, 0))
+    weak = paste.lay_over(flat, None, paste.paste(flat, half, PLACE, y, y_e, 0))
     ratio = (weak[150, 180, 0] - 100.0) / (strong[150, 180, 0] - 100.0)
     assert 0.35 < ratio < 0.65
 
 
-def test_detail_survives_where_the_edit_is_weak(stroke: np.ndarray) -> None:
+def test_detail_survives_where_the_edit_is_weak(stroke: Selection) -> None:
     rng = np.random.default_rng(3)
     photo = np.clip(120 + 40 * rng.standard_normal((300, 400, 3)), 0, 255).astype(np.uint8)
     y = to_tensor(photo[:, 50:350], 32)
@@ -76,7 +78,7 @@ def test_detail_survives_where_the_edit_is_weak(stroke: np.ndarray) -> None:
     assert difference.std() < 2, "with the photo's own grain"
 
 
-def test_new_content_has_grain_like_its_surroundings(stroke: np.ndarray) -> None:
+def test_new_content_has_grain_like_its_surroundings(stroke: Selection) -> None:
     rng = np.random.default_rng(3)
     photo = np.clip(120 + 5 * rng.standard_normal((300, 400, 1)), 0, 255)
     photo = np.repeat(photo, 3, axis=2).astype(np.uint8)
@@ -95,8 +97,8 @@ def test_alpha_of_a_transparent_photo_grows_under_the_patch(rgb: np.ndarray) -> 
     assert out[..., 3].astype(int).sum() == 10 * 12 * 255
 
 
-def test_light_around_the_stroke_is_carried_under_it(stroke: np.ndarray) -> None:
-    alpha = paste.feather(stroke[:, 50:350], 300 / 8)
+def test_light_around_the_stroke_is_carried_under_it(stroke: Selection) -> None:
+    alpha = paste.feather(stroke.within(50, 0, 350, 300), 300 / 8)
     residual = np.full((300, 300, 3), 12, np.float32)
     residual[alpha > 0] = -90
     under = paste.carried(residual, alpha)[130:170, 110:160]

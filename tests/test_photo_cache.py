@@ -124,7 +124,8 @@ def prior(small_model):
 def opened(prior, photo):
     stages = []
     shelf = Shelf(cache(), prior.key, PHOTO)
-    session = prior.open(photo, lambda _, stage: stages.append(stage), shelf)
+    session = prior.open(photo, shelf)
+    session.inverted(session.place(np.ones((150, 200))), lambda _, stage: stages.append(stage))
     return session, set(stages)
 
 
@@ -156,4 +157,6 @@ def test_what_does_not_fit_the_model_is_removed(home, prior, photo):
 
 def test_memory_that_a_photo_takes_is_known(prior, photo):
     session = prior.open(photo)
+    assert session.nbytes == 200 * 150 * 3
+    session.inspect()
     assert session.nbytes > 200 * 150 * 3

@@ -44,6 +44,91 @@ def test_an_opened_photo_knows_how_well_it_fits(session: "gp.PhotoSession") -> N
     assert session.psnr["adapted"] > session.psnr["refined"] > session.psnr["encoder"]
 
 
+def test_a_preview_of_a_new_photo_is_answered_from_e_alone(
+    prior: "gp.Prior", photo: Image.Image, stroke: Image.Image
+) -> None:
+    session, stages = prior.open(photo), []
+    place = session.place(stroke)
+    first = session.edit(
+        stroke, add="tree", quality="preview", on_step=lambda _, stage: stages.append(stage)
+    )
+    assert first.report["stage"] == "encoder"
+    assert first.report["psnr"].keys() == {"encoder", "outside"}
+    assert "refine" not in stages
+    assert not session.has(place)
+    session.inverted(place)
+    assert session.has(place)
+    second = session.edit(stroke, add="tree", quality="preview")
+    assert second.report["stage"] == "adapted"
+    assert not np.array_equal(first.image, second.image)
+
+
+def test_an_inversion_that_was_stopped_goes_on_after_its_last_stage(
+    prior: "gp.Prior", photo: Image.Image
+) -> None:
+    def stop(fraction: float, stage: str) -> None:
+        if stage == "adapt to photo":
+            raise errors.Cancelled
+
+    session, undisturbed, stages = prior.open(photo), prior.open(photo), []
+    place = session.place(np.ones((150, 200)))
+    with pytest.raises(errors.Cancelled):
+        session.inverted(place, stop)
+    one = session.inverted(place, lambda _, stage: stages.append(stage))
+    assert "refine" not in stages
+    two = undisturbed.inverted(place)
+    assert all((one.deltas[i] == two.deltas[i]).all() for i in two.deltas)
+    assert one.psnr == two.psnr
+
+
+def test_warnings_come_before_the_wait(
+    small_model: Path, photo: Image.Image, stroke: Image.Image
+) -> None:
+    prior = gp.load_model(small_model, device="cpu")
+    told: list[object] = []
+
+    def edited(quality: str) -> "gp.Edit":
+        told.clear()
+        return prior.open(photo).edit(
+            stroke,
+            add="tree",
+            quality=quality,
+            on_warnings=told.append,
+            on_step=lambda _, stage: told.append(stage),
+        )
+
+    assert edited("final").report["warnings"] == []
+    assert prior.open(photo).inspect(stroke).unfamiliarity is None, "it was never measured"
+    prior.info.card["familiar"] = {"entropy": 0.0}
+    for quality in ("preview", "final"):
+        done = edited(quality)
+        assert "unlike" in done.report["warnings"][0]
+        assert told[0] == done.report["warnings"], "first of all"
+    seen = prior.open(photo).inspect(stroke, context="selection")
+    assert seen.window.side < prior.open(photo).inspect(stroke).window.side
+    assert seen.warnings
+    assert seen.unfamiliarity > seen.limit == 0
+    assert seen.psnr > 0
+    prior.info.card["familiar"] = {"entropy": 10.0}
+    assert prior.open(photo).inspect().warnings == []
+
+
+def test_context_grow_and_feather_are_heeded_and_told(
+    session: "gp.PhotoSession", stroke: Image.Image
+) -> None:
+    plain = session.edit(stroke, add="tree", quality="preview")
+    assert {k: plain.report[k] for k in ("context", "grow", "feather")} == {
+        **{"context": "auto", "grow": 0, "feather": 0}
+    }
+    close = session.edit(stroke, add="tree", quality="preview", context="selection")
+    assert close.report["window"][2] < plain.report["window"][2]
+    grown = session.edit(stroke, add="tree", quality="preview", grow=10, feather=2)
+    assert grown.report["grow"] == 10
+    assert grown.patch.width > plain.patch.width
+    again = {k: grown.report[k] for k in ("context", "grow", "feather", "seed", "quality")}
+    assert np.array_equal(session.edit(stroke, add="tree", **again).patch, grown.patch)
+
+
 @pytest.mark.parametrize("quality", ["preview", "final"])
 @pytest.mark.parametrize("wish", [{"add": "tree"}, {"remove": "dome"}])
 def test_edit(
@@ -159,6 +244,10 @@ def test_transparent_photo_keeps_its_alpha(
         ({"add": "tree", "strength": "fierce"}, errors.BadRequest),
         ({"add": "tree", "variant": "unheard of"}, errors.UnknownVariant),
         ({"remove": "tree", "variant": "autumn"}, errors.BadRequest),
+        ({"add": "tree", "context": "wide"}, errors.BadRequest),
+        ({"add": "tree", "grow": 501}, errors.BadRequest),
+        ({"add": "tree", "grow": -100}, errors.EmptyMask),
+        ({"add": "tree", "feather": -1.0}, errors.BadRequest),
         ({"restyle": "tree"}, errors.BadRequest),
         ({"restyle": "unicorn", "variant": "autumn"}, errors.UnknownConcept),
         ({"add": "tree", "like_image": Image.new("RGB", (99, 99))}, errors.BadRequest),
@@ -224,7 +313,7 @@ def test_a_large_photo_is_edited_at_its_own_resolution(prior: "gp.Prior") -> Non
 def test_second_edit_of_a_window_does_not_invert_again(
     session: "gp.PhotoSession", stroke: Image.Image
 ) -> None:
-    session.edit(stroke, add="tree", quality="preview")
+    session.edit(stroke, add="tree")
     stages: list[str] = []
-    session.edit(stroke, remove="dome", quality="preview", on_step=lambda _, s: stages.append(s))
+    session.edit(stroke, remove="dome", on_step=lambda _, s: stages.append(s))
     assert "refine" not in stages

@@ -10,12 +10,12 @@ from ganpaint_engine.window import Box, Window
 
 
 @settings(max_examples=300)
-@given(st.data())
-def test_every_window_holds_its_stroke(data: st.DataObject) -> None:
+@given(st.data(), st.sampled_from(list(window.CONTEXTS)))
+def test_every_window_holds_its_stroke(data: st.DataObject, context: str) -> None:
     width, height = data.draw(st.integers(64, 5000)), data.draw(st.integers(64, 5000))
     x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
-    w = window.window_for(Box(x0, y0, x1, y1), width, height, 64)
+    w = window.window_for(Box(x0, y0, x1, y1), width, height, 64, context)
     assert w.x <= x0
     assert w.y <= y0
     assert w.x + w.side >= x1
@@ -33,6 +33,16 @@ def test_strokes_close_by_share_a_window() -> None:
     two = window.window_for(Box(1010, 1004, 1210, 1204), 4000, 3000, 64)
     assert one == two
     assert one.side == 500
+
+
+def test_contexts() -> None:
+    box = Box(1000, 1000, 1200, 1200)
+    sides = {c: window.window_for(box, 4000, 3000, 64, c).side for c in window.CONTEXTS}
+    assert sides == {"auto": 500, "selection": 280, "whole": 3000}
+    at_the_left = window.window_for(Box(0, 0, 50, 50), 4000, 3000, 64, "whole")
+    assert at_the_left == Window(0, 0, 3000)
+    with pytest.raises(errors.BadRequest):
+        window.window_for(box, 4000, 3000, 64, "wide")
 
 
 def test_small_photo_uses_all_of_it() -> None:
@@ -69,31 +79,6 @@ def test_transparent_pixels_take_the_mean_colour() -> None:
     rgb, alpha = window.as_photo(rgba)
     assert alpha is not None
     assert tuple(rgb[0, 60]) == (200, 100, 50)
-
-
-@pytest.mark.parametrize(
-    "mask",
-    [np.zeros((64, 80), np.uint8), np.zeros((64, 80)), Image.new("L", (80, 64))],
-)
-def test_empty_masks(mask: object) -> None:
-    with pytest.raises(errors.EmptyMask):
-        window.as_mask(mask, 80, 64)
-
-
-def test_masks_of_another_size_or_kind() -> None:
-    with pytest.raises(errors.MaskSizeMismatch):
-        window.as_mask(np.ones((80, 64)), 80, 64)
-    with pytest.raises(errors.BadRequest):
-        window.as_mask(np.ones((64, 80, 3)), 80, 64)
-    with pytest.raises(errors.BadRequest):
-        window.as_mask(np.ones((64, 80), np.int32), 80, 64)
-
-
-def test_soft_values_are_kept() -> None:
-    mask = np.zeros((64, 64), np.uint8)
-    mask[3, 4] = 51
-    assert window.as_mask(mask, 64, 64)[3, 4] == pytest.approx(0.2)
-    assert window.as_mask(np.where(mask > 0, 0.3, np.nan), 64, 64)[3, 4] == pytest.approx(0.3)
 
 
 def test_any_touched_cell_is_on() -> None:

@@ -6,10 +6,8 @@ it runs in the worker thread; torch is imported there and nowhere else in the se
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +26,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "churches"
 _PRIORS_KEPT = 2
-_OPEN_SHARE = 0.5  # of the progress bar, where the photo has to be opened first
 
 
 class Edits:
@@ -74,12 +71,9 @@ class Edits:
         progress(0.0, "loading the model")
         prior = self._prior(name)
         prior.concept(params["concept"])  # an unknown one is told before the photo is opened
-        photo, digest, is_new = self.photos.opened(
-            prior,
-            job,
-            lambda fraction, stage: progress(_OPEN_SHARE * fraction, stage),
-        )
-        start = _OPEN_SHARE if is_new else 0.0
+        photo, digest = self.photos.opened(prior, job)
+        progress(0.01, "encode")
+        options = {key: params[key] for key in ("context", "grow", "feather", "composite")}
         edit = photo.edit(
             mask,
             **{params["operation"]: params["concept"]},
@@ -87,8 +81,9 @@ class Edits:
             strength=params["strength"],
             seed=params["seed"],
             quality=params["quality"],
-            on_step=lambda fraction, stage: progress(start + (1 - start) * fraction, stage),
-            **_supported(photo.edit, params, progress),
+            **options,
+            on_step=progress,
+            on_warnings=lambda sentences: progress(0.01, "encode", sentences),
         )
         width, height = edit.patch.size
         fields = {
@@ -105,11 +100,13 @@ class Edits:
         return named or self.about()["default_model"] or DEFAULT_MODEL
 
     def is_quick(self, job: Job) -> bool:
-        """Whether a waiting preview needs no more than a forward pass."""
+        """Whether a waiting preview needs no more than about a step's time: E and the head, once.
+
+        That is so whether its photo is open or not; a model that is not loaded takes longer.
+        """
         if "model" not in job.notes:
             job.notes["model"] = self._model_of(job)
-        prior = self._priors.get(job.notes["model"])
-        return prior is not None and self.photos.is_ready(prior, job)
+        return job.notes["model"] in self._priors
 
     def _prior(self, name: str) -> Prior:
         """The model, loaded anew if it was replaced, prepared or taught since it was loaded."""
@@ -124,17 +121,6 @@ class Edits:
         while len(self._priors) > _PRIORS_KEPT:
             self._priors.popitem(last=False)
         return self._priors[name]
-
-
-def _supported(
-    function: Callable[..., Any], params: Mapping[str, Any], progress: Progress
-) -> dict[str, Any]:
-    """The options of 1.1 that differ from their defaults, and the callback that edits know."""
-    defaults = {"context": "auto", "grow": 0, "feather": 0, "composite": "residual"}
-    options: dict[str, Any] = {k: params[k] for k, v in defaults.items() if params[k] != v}
-    if "on_warnings" in inspect.signature(function).parameters:
-        options["on_warnings"] = lambda sentences: progress(0.0, "encode", sentences)
-    return options
 
 
 def edit_work(device: str) -> Work:

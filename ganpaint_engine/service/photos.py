@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganpaint_engine import settings
-from ganpaint_engine.errors import GanpaintError
 from ganpaint_engine.photo_cache import DEFAULT_MIB, Computed, PhotoCache
 from ganpaint_engine.service.jobs import Job
 
@@ -82,13 +80,8 @@ class OpenPhotos:
             "disk_bytes": used.bytes if used else 0,
         }
 
-    def opened(
-        self,
-        prior: Prior,
-        job: Job,
-        on_step: Callable[[float, str], None],
-    ) -> tuple[PhotoSession, str, bool]:
-        """The open photo of a job, its name, and whether it had to be opened.
+    def opened(self, prior: Prior, job: Job) -> tuple[PhotoSession, str]:
+        """The open photo of a job, and its name.
 
         One that the job forbids to keep is written nowhere, and no other job will find it.
         """
@@ -98,30 +91,16 @@ class OpenPhotos:
             self._hits += 1
             self._photos.move_to_end(key)
             self._photos[key].prior = prior  # the same weights; concepts may have been learnt
-            return self._photos[key], name, False
+            return self._photos[key], name
         self._misses += 1
         keep = job.request["keep_photo"] and self._keeps
         shelf = Shelf(self._cache, prior.key, name) if keep and self._cache else None
         pixels = np.frombuffer(job.frames[0], np.uint8).reshape(_shape(job))
-        photo = prior.open(pixels, on_step, shelf)
+        photo = prior.open(pixels, shelf)
         if keep:
             self._photos[key] = photo
             self.trim()
-        return photo, name, True
-
-    def is_ready(self, prior: Prior, job: Job) -> bool:
-        """Whether nothing has to be computed before a waiting job's edit itself."""
-        photo = self._photos.get((prior.key, _name(job)))
-        if photo is None:
-            return False
-        if "place" not in job.notes:
-            height, width, _ = _shape(job)
-            mask = np.frombuffer(job.frames[1], np.uint8).reshape(height, width)
-            try:
-                job.notes["place"] = photo.place(mask)
-            except GanpaintError:
-                return True  # it will fail at once
-        return photo.has(job.notes["place"])
+        return photo, name
 
     def trim(self) -> None:
         """Let go of the photos used longest ago where they are too many bytes."""
