@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import ganpaint_engine as gp
-from ganpaint_engine import compositing, errors, paste
+from ganpaint_engine import compositing, errors, paste, selection
 from ganpaint_engine.window import Window, to_tensor
 
 SIDE = 200
@@ -138,7 +138,9 @@ def test_the_photo_is_bit_identical_outside_the_patch(composite: str, place: Win
     stroke = np.zeros((300, 400), np.float32)
     stroke[110:150, 160:200] = 1
     y = to_tensor(rgb[place.y : place.y + place.side, place.x : place.x + place.side], 32)
-    patch = paste.paste(rgb, stroke, place, y, -y, seed=0, composite=composite)
+    patch = paste.paste(
+        rgb, selection.read(stroke, 400, 300), place, y, -y, seed=0, composite=composite
+    )
     out = paste.lay_over(rgb, None, patch)
     alpha = np.zeros(stroke.shape, np.uint8)
     height, width = patch.rgba.shape[:2]
