@@ -112,6 +112,9 @@ def edit(
         int, typer.Option(help="Grow the selection by so many px; below 0: shrink.")
     ] = 0,
     feather: Annotated[float, typer.Option(help="Soften its edge, σ in px.")] = 0.0,
+    adaptation: Annotated[
+        str, typer.Option(help="How G' is made: delta, additive, paper (slow), weights, none.")
+    ] = "delta",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
     layer: Annotated[
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
@@ -143,7 +146,7 @@ def edit(
             with _engine(engine, engine_key, key) as client:
                 done = _edit_there(client, picture, stroke, concepts, model, wish, on_step)
         else:
-            wish |= concepts
+            wish |= concepts | {"adaptation": adaptation}
             wish["like"] = None if like is None else pictures.read_mask(like)
             wish["like_image"] = None if like_image is None else pictures.read_photo(like_image)
             done = _edit_here(picture, stroke, model, device, wish, on_step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, window
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.exemplars import Exemplars
-from ganpaint_engine.prior import Inversion, OnStep, Prior
+from ganpaint_engine.inversion import Step
+from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior
 from ganpaint_engine.wishes import Wish
 
 EDIT_STEPS = 40
@@ -49,34 +50,51 @@ def apply(
 ) -> tuple[Tensor, Tensor]:
     """The window's picture before and after the edit, under the δ of the edit: y, y_e, 1×3×R×R.
 
-    mask: the stroke as the window sees it, 1×1×R×R in [0, 1]. The δ are the photo's, masked; for a
-    final edit they are then fitted to it. That y is drawn with the same δ leaves the edit alone as
-    the difference of the two.
+    mask: the stroke as the window sees it, 1×1×R×R in [0, 1]. That y is drawn by the same G' leaves
+    the edit alone as the difference of the two.
     """
     u = window.stroke_on_grid(mask)
     with torch.no_grad():
         cover = F.adaptive_avg_pool2d(mask, GRID)
         r_e = _edited(inverted.r, u, cover, wish, prior.exemplars)
         mask_e = _mask_e(prior, mask)
-        deltas = adaptation.mask_deltas(inverted.deltas, mask_e)
     on_step(0.55, "edit")
+    head = _adapted(
+        prior, inverted, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
+    )
+    with torch.no_grad():
+        y, y_e = head(torch.cat([inverted.r, r_e])).split(1)
+    return y, y_e
+
+
+def _adapted(
+    prior: Prior, inverted: Inversion, r_e: Tensor, mask_e: Tensor, wish: Wish, on_step: Step
+) -> Callable[[Tensor], Tensor]:
+    """The head of G' for an edit, as ``wish.adaptation`` has it made: r to a picture.
+
+    A preview takes the photo's δ, masked; a final edit fits them to itself.
+    """
+    generator, x = prior.generator, inverted.x
+    if wish.adaptation == "none":
+        return generator.head
+    if wish.adaptation == "weights":
+        return adaptation.fit_weights(generator, r_e, x, mask_e, on_step=on_step).head
+    additive = wish.adaptation == "additive"
+    fit = adaptation.fit_as_paper
+    if wish.adaptation != "paper":
+        fit = partial(adaptation.fit, steps=EDIT_STEPS, tolerance=EDIT_TOLERANCE, additive=additive)
+    deltas = inverted.deltas
+    if additive or (wish.adaptation == "paper" and wish.quality == "final"):
+        deltas = adaptation.zero_deltas(generator, r_e)
+    if additive:
+        deltas = adaptation.fit(generator, inverted.r, x, deltas, steps=PHOTO_STEPS, additive=True)
+    deltas = adaptation.mask_deltas(deltas, mask_e)
     if wish.quality == "final":
-        deltas = adaptation.fit(
-            prior.generator,
-            r_e,
-            inverted.x,
-            deltas,
-            mask_e,
-            steps=EDIT_STEPS,
-            tolerance=EDIT_TOLERANCE,
-            on_step=lambda f: on_step(0.55 + 0.4 * f, "adapt to edit"),
-        )
+        deltas = fit(generator, r_e, x, deltas, mask_e, on_step=on_step)
         # Adam moves δ under the mask as well, by what leaks through at its edge: that brought
         # the removed object back.
         deltas = adaptation.mask_deltas(deltas, mask_e)
-    with torch.no_grad():
-        y, y_e = prior.generator.head(torch.cat([inverted.r, r_e]), deltas).split(1)
-    return y, y_e
+    return partial(generator.head, deltas=deltas, additive=additive)
 
 
 def _mask_e(prior: Prior, mask: Tensor) -> Tensor:

@@ -40,17 +40,26 @@ class SplitGenerator(nn.Module):
         """Layers 1..h: z (N×Z) to ``r`` (N×C×8×8)."""
         raise NotImplementedError
 
-    def linear_head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+    def linear_head(
+        self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
+    ) -> Tensor:
         """As ``head``, before clamping: what losses are taken on, so that gradients survive."""
         raise NotImplementedError
 
-    def head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+    def head(
+        self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
+    ) -> Tensor:
         """Layers h+1..n and the output: ``r`` (N×C×8×8) to RGB (N×3×R×R) in [-1, 1].
 
         ``deltas`` maps a layer's number i to δ_i, of the shape of that layer's featuremap (or one
-        that broadcasts): the featuremap becomes x_i ⊙ (1 + δ_i).
+        that broadcasts): the featuremap becomes x_i ⊙ (1 + δ_i), or x_i + δ_i where ``additive``.
         """
-        return self.linear_head(r, deltas).clamp(-1, 1)
+        return self.linear_head(r, deltas, additive).clamp(-1, 1)
+
+    @property
+    def head_weights(self) -> list[nn.Parameter]:
+        """The convolutions' weights of layers h+1..n and of the output."""
+        raise NotImplementedError
 
     @property
     def edit_channels(self) -> int:
@@ -67,6 +76,11 @@ class SplitGenerator(nn.Module):
         """The layers that δ perturbs: the last one of each resolution after the edit layer."""
         after = range(self.edit_layer + 1, self.depth + 1)
         return [i for i in after if i == self.depth or self.side(i + 1) > self.side(i)]
+
+
+def perturbed(x: Tensor, delta: Tensor, additive: bool) -> Tensor:
+    """A featuremap under its δ: x ⊙ (1 + δ), or x + δ."""
+    return x + delta if additive else x * (1 + delta)
 
 
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -172,12 +186,19 @@ class Generator(SplitGenerator):
             x = self.layer(i)(x)
         return x
 
-    def linear_head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+    @property
+    def head_weights(self) -> list[nn.Parameter]:
+        names = [f"layer{i}" for i in range(EDIT_LAYER + 1, self.depth + 1)]
+        return [self.get_parameter(f"{name}.conv.weight") for name in (*names, self.output_name)]
+
+    def linear_head(
+        self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
+    ) -> Tensor:
         x = r
         for i in range(EDIT_LAYER + 1, self.depth + 1):
             x = self.layer(i)(x)
             if deltas is not None and i in deltas:
-                x = x * (1 + deltas[i])
+                x = perturbed(x, deltas[i], additive)
         output: Tensor = self.get_submodule(self.output_name)(x)
         return output
 

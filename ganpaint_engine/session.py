@@ -182,6 +182,7 @@ class PhotoSession:
         context: str = "auto",
         grow: int = 0,
         feather: float = 0.0,
+        adaptation: str = "delta",
         on_step: OnStep | None = None,
         on_warnings: OnWarnings | None = None,
     ) -> Edit:
@@ -196,17 +197,26 @@ class PhotoSession:
         ``preview`` masks the photo's own δ (or does without, before there are any: it answers from
         E alone), ``final`` also adapts them to the edit. composite: the final blend, ``residual``,
         or one of the paper's alternatives: ``alpha``, ``color_transfer``, ``poisson``,
-        ``laplacian``. context: the window: ``auto``, ``whole`` or ``selection``, see
-        window.CONTEXTS. grow, feather: of the mask, photo px, see selection. on_warnings: called
-        once, with sentences, as soon as E has told that there is something to warn of and before
-        the rest is computed; they are in the report too. Raises EmptyMask, MaskSizeMismatch,
-        UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
+        ``laplacian``. adaptation: how G' is made, ``delta`` or one of the forms to compare it with:
+        ``additive``, ``paper``, ``weights``, ``none``. context: the window: ``auto``, ``whole`` or
+        ``selection``, see window.CONTEXTS. grow, feather: of the mask, photo px, see selection.
+        on_warnings: called once, with sentences, as soon as E has told that there is something to
+        warn of and before the rest is computed; they are in the report too. Raises EmptyMask,
+        MaskSizeMismatch, UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
         """
         started = time.monotonic()
         on_step = on_step or silent
         wished = {"add": add, "remove": remove, "restyle": restyle}
         wish = wishes.check(
-            self.prior, wished, strength, seed, quality, variant, like is not None, composite
+            self.prior,
+            wished,
+            strength,
+            seed,
+            quality,
+            variant,
+            like is not None,
+            composite,
+            adaptation,
         )
         stroke = selection.read(mask, *self.size, grow, feather)
         place = self._place(stroke, context)
@@ -271,6 +281,7 @@ class PhotoSession:
             "seed": wish.seed,
             "quality": wish.quality,
             "composite": wish.composite,
+            "adaptation": wish.adaptation,
             "window": list(place),
             "stage": "adapted" if inverted.is_complete else "encoder",
             "device": str(self.prior.device),

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganpaint_engine.generator import SplitGenerator, pixel_norm
+from ganpaint_engine.generator import SplitGenerator, perturbed, pixel_norm
 
 EDIT_LAYER = 3
 """h: ``convs.1``, the last layer of 8×8."""
@@ -253,14 +253,19 @@ class StyleGAN2(SplitGenerator):
         return x, skip
 
     def _head(
-        self, r: Tensor, skip: Tensor, w: Tensor, deltas: Mapping[int, Tensor] | None = None
+        self,
+        r: Tensor,
+        skip: Tensor,
+        w: Tensor,
+        deltas: Mapping[int, Tensor] | None = None,
+        additive: bool = False,
     ) -> Tensor:
         x = r
         for i in range(self.edit_layer, self.depth + 1):
             if i > self.edit_layer:
                 x = self._layer(i, x, w)
                 if deltas is not None and i in deltas:
-                    x = x * (1 + deltas[i])
+                    x = perturbed(x, deltas[i], additive)
             if i % 2 == 1:
                 skip = self.to_rgbs[(i - 3) // 2](x, w, skip)
         return skip
@@ -269,11 +274,20 @@ class StyleGAN2(SplitGenerator):
         """Layers 1..h with z's own style: z (N×Z) to ``r`` (N×C×8×8)."""
         return self._stem(self.mapped(z))[0]
 
-    def linear_head(self, r: Tensor, deltas: Mapping[int, Tensor] | None = None) -> Tensor:
+    @property
+    def head_weights(self) -> list[nn.Parameter]:
+        after = range(self.edit_layer + 1, self.depth + 1)
+        names = [f"convs.{i - 2}" for i in after]
+        names += [f"to_rgbs.{(i - 3) // 2}" for i in after if i % 2 == 1]
+        return [self.get_parameter(f"{name}.conv.weight") for name in names]
+
+    def linear_head(
+        self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
+    ) -> Tensor:
         """Layers h+1..n with the mean style, before clamping: ``r`` to N×3×R×R."""
         w = self.latent_avg.expand(len(r), -1)
         _, skip = self._begin(w[:1])
-        return self._head(r, skip.expand(len(r), -1, -1, -1), w, deltas)
+        return self._head(r, skip.expand(len(r), -1, -1, -1), w, deltas, additive)
 
     def linear(self, z: Tensor) -> Tensor:
         """G(z) before clamping, as the layout defines it: N×Z to N×3×R×R."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ganpaint_engine.adaptation import ADAPTATIONS
 from ganpaint_engine.compositing import COMPOSITES, RESIDUAL
 from ganpaint_engine.concepts import LEVELS, Concept
 from ganpaint_engine.errors import BadRequest, UnsupportedOperation
@@ -26,7 +27,7 @@ class Wish:
     concept: with the units and p_c of a named strength, where one was given. strength: s as a
     number. asked_strength: as the person gave it, for the report. look: p_c of the wished look, C
     values; none where the concept's mean is wished. like: whether the look is a region's.
-    composite: the final blend, one of COMPOSITES.
+    composite: the final blend, one of COMPOSITES. adaptation: how G' is made, one of ADAPTATIONS.
     """
 
     operation: str
@@ -39,6 +40,7 @@ class Wish:
     look: Tensor | None
     like: bool = False
     composite: str = RESIDUAL
+    adaptation: str = ADAPTATIONS[0]
 
     @property
     def name(self) -> str:
@@ -56,6 +58,7 @@ def check(
     variant: str | None,
     like: bool,
     composite: str = RESIDUAL,
+    adaptation: str = ADAPTATIONS[0],
 ) -> Wish:
     """The wish, if the model can do it. ``wished``: operation to concept, one of them not None.
 
@@ -65,10 +68,9 @@ def check(
     if len(asked) != 1:
         raise BadRequest("Say one thing: what to add, what to remove, or what to restyle.")
     ((operation, name),) = asked.items()
-    if quality not in QUALITIES:
-        raise BadRequest(f"Quality is one of {', '.join(QUALITIES)}, not {quality!r}.")
-    if composite not in COMPOSITES:
-        raise BadRequest(f"A composite is one of {', '.join(COMPOSITES)}, not {composite!r}.")
+    _check_one_of("Quality", quality, QUALITIES)
+    _check_one_of("Composite", composite, COMPOSITES)
+    _check_one_of("Adaptation", adaptation, ADAPTATIONS)
     if seed < 0:
         raise BadRequest(f"A seed is 0 or more, not {seed}.")
     s = _number(strength)
@@ -89,9 +91,13 @@ def check(
         if variant is None and seed == 0:
             look = None
     asked_strength = strength if isinstance(strength, str) else s
-    return Wish(
-        operation, concept, s, asked_strength, int(seed), quality, variant, look, like, composite
-    )
+    choices = (variant, look, like, composite, adaptation)
+    return Wish(operation, concept, s, asked_strength, int(seed), quality, *choices)
+
+
+def _check_one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadRequest(f"{what} is one of {', '.join(known)}, not {value!r}.")
 
 
 def _number(strength: float | str) -> float:

@@ -105,3 +105,76 @@ def test_cancel_stops_at_the_step(g: Generator, x: torch.Tensor) -> None:
     with pytest.raises(Cancelled):
         inversion.refine(g, x, torch.randn(1, 16, 8, 8), steps=50, on_step=stop)
     assert len(seen) == 3
+
+
+def test_additive_deltas_are_added(g: Generator, x: torch.Tensor) -> None:
+    r = g.stem(torch.randn(1, 8))
+    zero = adaptation.zero_deltas(g, r)
+    assert torch.equal(g.head(r, zero, additive=True), g.head(r))
+    deltas = adaptation.fit(g, r, x, zero, steps=40, additive=True)
+    assert inversion.psnr(g.head(r, deltas, additive=True), x) > inversion.psnr(g.head(r), x) + 3
+    silent = {8: -torch.ones_like(zero[8])}
+    assert not torch.equal(g.head(r, silent, additive=True), g.head(r, silent))
+
+
+def test_the_papers_form_goes_on_where_ours_stops(g: Generator, x: torch.Tensor) -> None:
+    r = g.stem(torch.randn(1, 8))
+    zero = adaptation.zero_deltas(g, r)
+    seen: list[float] = []
+    fitted = adaptation.fit_as_paper(g, r, x, zero, on_step=seen.append)
+    assert len(seen) == 1000
+    ours = adaptation.fit(g, r, x, zero, steps=40)
+    y, y_ours = g.head(r, fitted), g.head(r, ours)
+    assert (y - x).abs().mean() < (y_ours - x).abs().mean()
+
+
+def test_regularisation_is_of_the_mean_and_keeps_deltas_small(
+    g: Generator, x: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r = g.stem(torch.randn(1, 8))
+    zero = adaptation.zero_deltas(g, r)
+
+    def size(weight: float) -> float:
+        monkeypatch.setattr(adaptation, "LAMBDA_REG", weight)
+        deltas = adaptation.fit(g, r, x, zero, steps=30, tolerance=0)
+        return float(sum(d.square().mean() for d in deltas.values()))
+
+    assert size(0) > size(0.1) > size(10) > 0
+
+
+def test_fitted_weights_are_a_copy_that_fits_outside_the_stroke(
+    g: Generator, x: torch.Tensor
+) -> None:
+    r = g.stem(torch.randn(1, 8))
+    before = {k: v.clone() for k, v in g.state_dict().items()}
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    fitted = adaptation.fit_weights(g, r, x, mask, steps=40)
+    assert all(torch.equal(v, before[k]) for k, v in g.state_dict().items()), "shared by all photos"
+    assert not any(weight.requires_grad for weight in fitted.parameters())
+    outside = (mask == 0).expand_as(x)
+
+    def error(y: torch.Tensor) -> torch.Tensor:
+        return (y - x)[outside].abs().mean()
+
+    assert error(fitted.head(r)) < 0.7 * error(g.head(r))
+    changed = {k for k, v in fitted.state_dict().items() if not torch.equal(v, before[k])}
+    expected = {f"layer{i}.conv.weight" for i in range(5, 9)} | {"output_32x32.conv.weight"}
+    assert changed == expected, "the head's convolutions and nothing else"
+    other = adaptation.fit_weights(g, r, x * (1 - mask) + mask, mask, steps=2)
+    same = adaptation.fit_weights(g, r, x, mask, steps=2)
+    assert torch.equal(other.head(r), same.head(r)), "what is under the stroke does not count"
+
+
+def test_every_head_has_weights_to_fit() -> None:
+    from ganpaint_engine.stylegan2 import StyleGAN2
+
+    g = StyleGAN2([8] * 8, [8, 8]).requires_grad_(False)
+    assert g.resolution == 32
+    assert [tuple(w.shape[:2]) for w in g.head_weights] == [(8, 8)] * 4 + [(3, 8)] * 2
+    r = torch.randn(1, 8, 8, 8)
+    x = torch.zeros(1, 3, 32, 32)
+    fitted = adaptation.fit_weights(g, r, x, torch.zeros(1, 1, 32, 32), steps=3)
+    assert not torch.equal(fitted.head(r), g.head(r))
+    deltas = {i: torch.ones(1, 8, g.side(i), g.side(i)) for i in g.adapted_layers}
+    assert not torch.equal(g.head(r, deltas, additive=True), g.head(r, deltas))

@@ -192,6 +192,25 @@ def test_named_strengths(session: "gp.PhotoSession", stroke: Image.Image) -> Non
     assert edit.report["strength"] == "high"
 
 
+def test_each_adaptation_makes_its_own_picture(
+    session: "gp.PhotoSession", stroke: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functools import partial
+
+    from ganpaint_engine import adaptation
+
+    short = partial(adaptation.fit_as_paper, steps=80)
+    monkeypatch.setattr(adaptation, "fit_as_paper", short)
+    made = {a: session.edit(stroke, add="tree", adaptation=a) for a in adaptation.ADAPTATIONS}
+    for name, edit in made.items():
+        assert edit.report["adaptation"] == name
+    pictures = [np.asarray(edit.image) for edit in made.values()]
+    for i, one in enumerate(pictures):
+        assert not any(np.array_equal(one, other) for other in pictures[:i])
+    outside = {name: edit.report["psnr"]["outside"] for name, edit in made.items()}
+    assert min(outside, key=lambda name: outside[name]) == "none", "G itself fits worst"
+
+
 def test_the_layer_over_the_photo_is_the_image(
     session: "gp.PhotoSession", photo: Image.Image, stroke: Image.Image
 ) -> None:
@@ -241,6 +260,7 @@ def test_transparent_photo_keeps_its_alpha(
         ({"add": "tree", "strength": float("nan")}, errors.BadRequest),
         ({"add": "tree", "seed": -1}, errors.BadRequest),
         ({"add": "tree", "quality": "best"}, errors.BadRequest),
+        ({"add": "tree", "adaptation": "prayer"}, errors.BadRequest),
         ({"add": "tree", "strength": "fierce"}, errors.BadRequest),
         ({"add": "tree", "variant": "unheard of"}, errors.UnknownVariant),
         ({"remove": "tree", "variant": "autumn"}, errors.BadRequest),
