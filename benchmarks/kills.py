@@ -1,8 +1,10 @@
 """``kill -9`` at random moments: ``python -m benchmarks.kills --count 200 --seed 1``.
 
 Half of the kills hit the engine (on its way up, idle, at work, taking a picture, on its way out),
-half a client's process. After each: is the next start clean, is the survivor told in time, is any
-process or lock left? Ends with status 1 when not.
+half a client's process. With ``--gimp CHROOT`` (made by ``tests/hosts/editors setup CHROOT``, as
+root) a third each hits the engine, a client, and real GIMP (on its way up, in an edit, between
+two). After each: is the next start clean, is the survivor told in time, is any process or lock
+left? Ends with status 1 when not.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.kill_gimp import MOMENTS as GIMP_MOMENTS
+from benchmarks.kill_gimp import Gimp, of_home
 from benchmarks.processes import PATIENCE, PRODUCT, QUICK, EngineProcess, own_home, until
 from ganpaint_engine import errors, paths
 from ganpaint_engine.client import Client
@@ -55,21 +59,30 @@ class Tally:
 
 
 class Run:
-    """Kills in a home of its own. ``real``: the product's engine with its model."""
+    """Kills in the GANPAINT_HOME of now.
 
-    def __init__(self, seed: int, real: bool) -> None:
+    real: the product's engine with its model. gimp: the one that is killed too.
+    """
+
+    def __init__(self, seed: int, real: bool, gimp: Gimp | None = None) -> None:
         self._rng = random.Random(seed)
         self._real = real
         self._command = PRODUCT if real else QUICK
         self.tally = Tally()
         self._engine: EngineProcess | None = None
+        self._gimp = gimp
+        self._slow = "tree" if real else "slow"  # of an edit that takes a while
 
     def kill_one(self) -> None:
         """One kill, and the look around after it."""
-        if self._rng.random() < 0.5:
-            self._kill_engine(self._rng.choice(_MOMENTS))
-        else:
-            self._kill_client()
+        victims = ["engine", "client"] + ["gimp"] * (self._gimp is not None)
+        match self._rng.choice(victims):
+            case "engine":
+                self._kill_engine(self._rng.choice(_MOMENTS))
+            case "client":
+                self._kill_client()
+            case _:
+                self._kill_gimp(self._rng.choice(GIMP_MOMENTS))
         for pid in strays({self._engine.pid} if self._engine else set()):
             self.tally.faults.append(f"process {pid} was left")
 
@@ -131,8 +144,7 @@ class Run:
         picture = np.zeros((side, side, 4), np.uint8)
         if moment in ("working", "sending", "stopping"):
             mask = np.full((side, side), 255, np.uint8)
-            concept = "tree" if self._real else "slow"
-            client.submit(picture, mask, concept=concept, operation="add")
+            client.submit(picture, mask, concept=self._slow, operation="add")
         if moment == "working":
             until(lambda: client.status()["running"], "the start of the job")
 
@@ -170,9 +182,8 @@ class Run:
     def _kill_client(self) -> None:
         self.tally.moments["client"] += 1
         engine = self._running_engine()
-        concept = "tree" if self._real else "slow"
         child = subprocess.Popen(
-            [sys.executable, "-c", _CLIENT, concept], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _CLIENT, self._slow], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
         child.stdout.readline()
@@ -180,10 +191,23 @@ class Run:
         child.kill()
         child.wait(PATIENCE)
         child.stdout.close()
-        killed = time.monotonic()
+        self._expect_a_free_engine(engine, "a client", time.monotonic())
+
+    def _kill_gimp(self, moment: str) -> None:
+        self.tally.moments[f"GIMP {moment}"] += 1
+        engine = self._running_engine()
+        assert self._gimp is not None
+        killed = self._gimp.kill_one(moment, self._rng, self._slow)
+        self._expect_a_free_engine(engine, "GIMP", killed)
+        # Its plug-in's process is told by a broken pipe.
+        with contextlib.suppress(TimeoutError):
+            until(lambda: not strays({engine.pid}), "the end of its processes", SOON)
+
+    def _expect_a_free_engine(self, engine: EngineProcess, victim: str, killed: float) -> None:
+        """The dead client's job is over, and the same engine does the next one."""
         with Client.connect(name="kills", timeout=PATIENCE) as client:
             until(lambda: _is_free(client), "the end of the dead client's job")
-            self.tally.note("engine, of a client's death", time.monotonic() - killed)
+            self.tally.note(f"engine, of {victim}'s death", time.monotonic() - killed)
             if client.status()["pid"] != engine.pid:
                 self.tally.faults.append("another engine answers")
             self._edit(client)
@@ -196,21 +220,16 @@ def _is_free(client: Client) -> bool:
 
 def strays(known: set[int]) -> list[int]:
     """Processes of this run's home that are neither known nor this one."""
-    mark = f"GANPAINT_HOME={os.environ['GANPAINT_HOME']}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) not in known | {os.getpid()}:
-            with contextlib.suppress(OSError):
-                is_zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-                if not is_zombie and mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return found
+    return [pid for pid, _ in of_home(Path(os.environ["GANPAINT_HOME"])) if pid not in known]
 
 
-def run(count: int, seed: int, real: bool = False) -> Tally:
-    """``count`` kills."""
-    with own_home():
-        the_run = Run(seed, real)
+def run(count: int, seed: int, real: bool = False, chroot: Path | None = None) -> Tally:
+    """``count`` kills. ``chroot``: where GIMP is, which is then killed too."""
+    with own_home() as home:
+        gimp = None if chroot is None else Gimp(chroot, home)
+        if gimp is not None:
+            os.environ["GANPAINT_HOME"] = str(gimp.home)  # seen by the chroot, too
+        the_run = Run(seed, real, gimp)
         for _ in range(count):
             the_run.kill_one()
         the_run.finish()
@@ -223,9 +242,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--real", action="store_true", help="the engine with its model")
+    parser.add_argument("--gimp", type=Path, metavar="CHROOT", help="kill GIMP there, too")
     options = parser.parse_args(arguments)
     started = time.monotonic()
-    tally = run(options.count, options.seed, options.real)
+    tally = run(options.count, options.seed, options.real, options.gimp)
     print(f"{options.count} kills, {time.monotonic() - started:.0f} s: {dict(tally.moments)}")
     for survivor, seconds in sorted(tally.told.items()):
         print(

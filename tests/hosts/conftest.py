@@ -189,8 +189,7 @@ def chroot() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def scene() -> Scene:
+def example_scene() -> Scene:
     """The bundled model's example of adding a tree, with the box around its stroke."""
     folder = bundled_models_dir() / "churches" / "examples"
     wishes = json.loads((folder / "examples.json").read_text())
@@ -200,16 +199,28 @@ def scene() -> Scene:
     return Scene(photo, (left, top, right - left, bottom - top))
 
 
-@pytest.fixture(scope="session")
-def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The stage with plug-ins installed, as `ganpaint plugin install` does, and an engine."""
-    stage = Stage(chroot, tmp_path_factory.mktemp("editors"), scene)
+def prepared(chroot: Path, folder: Path, scene: Scene) -> Stage:
+    """A stage with plug-ins installed, as `ganpaint plugin install` does, and no engine."""
+    stage = Stage(chroot, folder, scene)
     shutil.copytree(INSIDE, stage.folder / "inside")
     Image.fromarray(scene.photo).save(stage.folder / "photo.png")
     (stage.folder / "box.json").write_text(json.dumps(scene.box))
     plugins.install("gimp", stage.home / ".config/GIMP/3.0")
     shutil.copy(INSIDE / "gimprc", stage.home / ".config/GIMP/3.0/gimprc")
     plugins.install("krita", stage.home / ".local/share/krita")
+    return stage
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """What the photo shows."""
+    return example_scene()
+
+
+@pytest.fixture(scope="session")
+def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The stage with plug-ins and an engine."""
+    stage = prepared(chroot, tmp_path_factory.mktemp("editors"), scene)
     environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
     with (stage.folder / "engine.log").open("wb") as log:
         command = [sys.executable, "-m", "ganpaint_engine", "serve"]

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from conftest import PATIENCE_S, Stage, wait_for
 
+from benchmarks import kills
+from benchmarks.kill_gimp import gimps
 from ganpaint_engine.client import Client
 from ganpaint_engine.errors import BY_CODE, GanpaintError
 
@@ -93,18 +95,6 @@ def test_the_edits_between_succeed_and_each_adds_one_layer(tries: list[dict[str,
             assert [layer for layer in one["after"] if layer != new] == one["before"]
 
 
-def gimps(home: Path) -> list[int]:
-    """The process ids of GIMP itself, not of its plug-ins, with this GANPAINT_HOME."""
-    mark = f"GANPAINT_HOME={home}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            is_gimp = entry.name.isdigit() and b"gimp-console" in (entry / "comm").read_bytes()
-            if is_gimp and mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
-
-
 def test_killed_gimps_leave_the_engine_free_within_three_seconds(stage: Stage) -> None:
     rng = random.Random(2)
     home = stage.folder / "killed-gimps"
@@ -124,3 +114,12 @@ def test_killed_gimps_leave_the_engine_free_within_three_seconds(stage: Stage) -
             wrapper.wait(30)
             assert gimps(home) == []
         assert process.poll() is None
+
+
+def test_random_kills_of_engine_client_and_gimp_leave_nothing(
+    chroot: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GANPAINT_HOME", str(tmp_path))  # the run sets its own: it is put back
+    tally = kills.run(6, seed=5, chroot=chroot)
+    assert tally.faults == []
+    assert any(moment.startswith("GIMP") for moment in tally.moments)

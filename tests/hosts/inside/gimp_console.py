@@ -144,12 +144,16 @@ def layer_group():
 
 
 def through_kills():
-    """One edit after the other while engines die, until the test says that the last one lives."""
+    """One edit after the other while engines die, until the test says that the last one lives.
+
+    CONCEPT: what is added, a tree where that is not said.
+    """
+    concept = os.environ.get("CONCEPT", "tree")
     image, layer = open_photo()
     tries = []
     while True:
         is_last = os.path.exists(os.path.join(STAGE, "kills-over"))
-        tries.append(edit(image, [layer], concept="tree", operation="add"))
+        tries.append(edit(image, [layer], concept=concept, operation="add"))
         if is_last:
             return tries
         time.sleep(0.2)
