@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.compare_methods import __main__ as command
-from benchmarks.compare_methods import detector, measures, pairs, report, run, sheet
+from benchmarks.compare_methods import detector, measures, methods, pairs, report, run, sheet
 from benchmarks.compare_methods.pairs import Case
 from ganpaint_engine.segmentation import load_judge
 
@@ -192,8 +192,8 @@ def test_the_command_compares_every_method_on_two_scenes(
     command.main()
     found = json.loads((out / "comparison.json").read_text(encoding="utf-8"))["scenes"]
     by_name = {(row["operation"], row["method"]): row for row in found["rows"]}
-    assert {m for o, m in by_name if o == "remove"} >= set(command.ONLY)
-    assert not {m for o, m in by_name if o == "add"} & set(command.ONLY)
+    assert {m for o, m in by_name if o == "remove"} >= set(methods.ONLY)
+    assert not {m for o, m in by_name if o == "add"} & set(methods.ONLY)
     for (_, method), row in by_name.items():
         assert row["l1"] > 0, method
         assert row["seam"] > 0

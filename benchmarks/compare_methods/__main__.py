@@ -19,23 +19,13 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from benchmarks.compare_methods import methods, pairs, photos, report, run, sheet
-from benchmarks.compare_methods.methods import Method
+from benchmarks.compare_methods import pairs, photos, report, run, sheet
+from benchmarks.compare_methods.methods import METHODS, ONLY, OURS, SLOW, Method
 from benchmarks.compare_methods.pairs import Case
 from ganpaint_engine.prior import Prior, load_model
 from ganpaint_engine.segmentation import load_judge
 
 console = Console(width=120)
-
-METHODS: dict[str, Method] = {
-    report.OURS: methods.ours,
-    "unadapted G": methods.unadapted,
-    "Telea": methods.telea,
-    "Navier-Stokes": methods.navier_stokes,
-    "nothing done": methods.untouched,
-}
-ONLY = {"Telea": "remove", "Navier-Stokes": "remove"}
-"""Methods for one operation alone."""
 
 
 def compare(
@@ -84,9 +74,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="halvings for the detector")
     parser.add_argument("--out", type=Path, default=Path("out/comparison"))
     args = parser.parse_args()
-    names = args.methods.split(",") if args.methods else list(METHODS)
-    if report.OURS not in names or not set(names) <= set(METHODS):
-        parser.error(f"--methods are of {', '.join(METHODS)}, {report.OURS} among them")
+    names = args.methods.split(",") if args.methods else [m for m in METHODS if m not in SLOW]
+    if OURS not in names or not set(names) <= set(METHODS):
+        parser.error(f"--methods are of {', '.join(METHODS)}, {OURS} among them")
     wanted = {name: METHODS[name] for name in METHODS if name in names}
     prior = load_model(args.model)
     console.print(f"model {prior.name} {prior.version}, torch {torch.__version__}, {prior.device}")

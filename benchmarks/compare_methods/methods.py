@@ -5,123 +5,99 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
-from benchmarks import measure
 from benchmarks.compare_methods.pairs import Case
-from ganpaint_engine import adaptation, inversion, paste, window
-from ganpaint_engine.encoder import GRID
-from ganpaint_engine.prior import Inversion, Prior
+from ganpaint_engine.prior import Prior
 from ganpaint_engine.session import PhotoSession
 
 INPAINT_PX = 3
 """Radius that OpenCV's inpainting looks around a pixel."""
 
 
-@dataclass(frozen=True)
-class Made:
-    """A finished edit. image: H×W×3 uint8. seconds: of this process's own computing, without
-    opening the photo. outside_db: PSNR of the raw output where the photo was to be kept, before
-    paste-back; None for a method that has none: it copies the photo there."""
+class Output(NamedTuple):
+    """image: H×W×3 uint8. outside_db: PSNR of the raw output where the photo was to be kept, before
+    paste-back; None for a method that has no such output: it copies the photo there."""
 
     image: np.ndarray
-    seconds: float
     outside_db: float | None
 
 
+@dataclass(frozen=True)
+class Made:
+    """A finished edit. seconds: of this process's own computing, without opening the photo."""
+
+    output: Output
+    seconds: float
+
+
 class Opened:
-    """A case's picture, opened, with what several methods need of it."""
+    """A case's picture, opened: with the inversion of the window that the edit is made in."""
 
     def __init__(self, prior: Prior, case: Case) -> None:
-        self.prior, self.case = prior, case
+        self.case = case
         self.mask = case.stroke.astype(np.uint8) * 255
         started = time.process_time()
         self.session: PhotoSession = prior.open(case.picture)
-        self.place = self.session.place(self.mask)
-        self.inverted: Inversion = self.session.inverted(self.place)
+        self.psnr = self.session.inverted(self.session.place(self.mask)).psnr
         self.seconds = time.process_time() - started
-        """What opening took."""
-
-    @property
-    def stroke(self) -> Tensor:
-        """The stroke in the model's window, 1×1×R×R."""
-        seen = window.crop(self.case.stroke.astype(np.float32), self.place, fill="zero")
-        return torch.from_numpy(window.resize(seen, self.prior.resolution))[None, None]
-
-    @property
-    def mask_e(self) -> Tensor:
-        """Where the photo is not to be matched, 1×1×R×R."""
-        return adaptation.soften(self.stroke, self.prior.resolution // GRID)
-
-    def edited(self) -> Tensor:
-        """r_e, 1×C×8×8."""
-        adding = self.case.operation == "add"
-        return measure.edited(self.prior, self.inverted.r, self.stroke, self.case.concept, adding)
-
-    def outside_db(self, y: Tensor) -> float | None:
-        """PSNR of the window's picture ``y`` where the photo is to be kept, as edits report it."""
-        kept = (self.mask_e == 0).expand_as(y)
-        return round(inversion.psnr(y[kept], self.inverted.x[kept]), 2) if kept.any() else None
 
 
-Method = Callable[[Opened], tuple[np.ndarray, float | None]]
-"""An opened case to the edited picture and its raw PSNR outside the stroke."""
+Method = Callable[[Opened], Output]
 
 
 def make(method: Method, opened: Opened) -> Made:
     """Run a method and take its time."""
     started = time.process_time()
-    image, outside_db = method(opened)
-    return Made(image, time.process_time() - started, outside_db)
+    output = method(opened)
+    return Made(output, time.process_time() - started)
 
 
-def ours(opened: Opened) -> tuple[np.ndarray, float | None]:
-    """A final edit, as a user gets it."""
-    choice = {opened.case.operation: opened.case.concept}
+def _edit(opened: Opened, **settings: str) -> Output:
+    """A final edit. settings: of the session's ``edit``."""
+    choice = {opened.case.operation: opened.case.concept} | settings
     edit = opened.session.edit(opened.mask, **choice)  # type: ignore[arg-type]
-    return np.asarray(edit.image.convert("RGB")), edit.report["psnr"]["outside"]
+    copied = settings.get("composite", "alpha") not in ("alpha", "residual")
+    outside = None if copied else edit.report["psnr"]["outside"]
+    return Output(np.asarray(edit.image.convert("RGB")), outside)
 
 
-def untouched(opened: Opened) -> tuple[np.ndarray, float | None]:
-    """Nothing is done: what is gained over it is what a method is worth."""
-    return opened.case.picture, None
+def _inpaint(opened: Opened, way: int) -> Output:
+    rgb = np.ascontiguousarray(opened.case.picture)
+    return Output(cv2.inpaint(rgb, opened.mask, INPAINT_PX, way), None)
 
 
-def _inpaint(opened: Opened, way: int) -> tuple[np.ndarray, float | None]:
-    bgr = np.ascontiguousarray(opened.case.picture)
-    return cv2.inpaint(bgr, opened.mask, INPAINT_PX, way), None
+def _nothing(opened: Opened) -> Output:
+    return Output(opened.case.picture, None)
 
 
-def telea(opened: Opened) -> tuple[np.ndarray, float | None]:
-    """Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004)."""
-    return _inpaint(opened, cv2.INPAINT_TELEA)
+OURS = "ours"
 
+METHODS: dict[str, Method] = {
+    OURS: _edit,
+    "colour transfer": partial(_edit, adaptation="none", composite="color_transfer"),
+    "Poisson": partial(_edit, adaptation="none", composite="poisson"),
+    "Laplacian": partial(_edit, adaptation="none", composite="laplacian"),
+    "unadapted G": partial(_edit, adaptation="none", composite="alpha"),
+    "G'_w": partial(_edit, adaptation="weights", composite="alpha"),
+    "paper, 1000 steps": partial(_edit, adaptation="paper", composite="alpha"),
+    "Telea": partial(_inpaint, way=cv2.INPAINT_TELEA),
+    "Navier-Stokes": partial(_inpaint, way=cv2.INPAINT_NS),
+    "nothing done": _nothing,
+}
+"""Ours is a final edit as a user gets it. As in the paper, the three composites blend G(r_e), the
+unadapted prior's picture, into the photo; the others are laid over it with the stroke's feather.
+What is gained over doing nothing is what a method is worth.
 
-def navier_stokes(opened: Opened) -> tuple[np.ndarray, float | None]:
-    """Bertalmío et al., *Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001)."""
-    return _inpaint(opened, cv2.INPAINT_NS)
+Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004); Bertalmío et al.,
+*Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001)."""
 
+SLOW = ("paper, 1000 steps",)
+"""Methods that are made when they are asked for by name."""
 
-def _laid(opened: Opened, y: Tensor) -> np.ndarray:
-    """The window's picture ``y`` over the photo, with the feather of a finished edit."""
-    place, photo = opened.place, opened.case.picture
-    seen = window.crop(opened.case.stroke.astype(np.float32), place, fill="zero")
-    alpha = paste.feather(seen, place.side / GRID)
-    patch = np.clip(np.rint(window.to_array(y, place.side)), 0, 255)
-    rgba = np.dstack([patch, alpha * 255]).astype(np.uint8)
-    x0, y0 = max(place.x, 0), max(place.y, 0)
-    x1 = min(place.x + place.side, photo.shape[1])
-    y1 = min(place.y + place.side, photo.shape[0])
-    inside = rgba[y0 - place.y : y1 - place.y, x0 - place.x : x1 - place.x]
-    return paste.lay_over(photo, None, paste.Patch(inside, x0, y0))
-
-
-@torch.no_grad()
-def unadapted(opened: Opened) -> tuple[np.ndarray, float | None]:
-    """G(r_e): the prior's own picture."""
-    y = opened.prior.generator.head(opened.edited())
-    return _laid(opened, y), opened.outside_db(y)
+ONLY = {"Telea": "remove", "Navier-Stokes": "remove"}
+"""Methods for one operation alone."""

@@ -10,11 +10,11 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.compare_methods import detector, measures
+from benchmarks.compare_methods.methods import OURS
 from benchmarks.compare_methods.pairs import Case
 from benchmarks.compare_methods.run import Results, applies
 from ganpaint_engine.segmentation import DilatedSegmenter
 
-OURS = "ours"
 NEAR = 1.5
 """Side of what is compared by features, in longer sides of the stroke."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -94,20 +94,12 @@ def _make(prior: Prior, case: Case, wanted: Mapping[str, Method], results: Resul
     opened = Opened(prior, case)
     for name, method in wanted.items():
         made = methods.make(method, opened)
-        psnr = opened.inverted.psnr["adapted"]
         record = Record(
-            case.name, name, round(made.seconds, 4), made.outside_db, round(opened.seconds, 3), psnr
+            case.name,
+            name,
+            round(made.seconds, 4),
+            made.output.outside_db,
+            round(opened.seconds, 3),
+            opened.psnr["adapted"],
         )
-        results.add(record, made.image)
-
-
-def complete(
-    cases: Iterable[Case], wanted: Iterable[str], results: Results, only: Mapping[str, str]
-) -> list[Case]:
-    """The cases of which every method that applies has made its edit."""
-    names = list(wanted)
-    return [
-        case
-        for case in cases
-        if all((case.name, n) in results.records for n in names if applies(n, case, only))
-    ]
+        results.add(record, made.output.image)
