@@ -9,17 +9,21 @@ elsewhere in this photo has it, or, where it is nowhere else, as the model's own
 from __future__ import annotations
 
 import itertools
+import math
 
 import cv2
 import numpy as np
 
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.layers import top
 
 STRONGEST = 16.0
 """Most contrast laid on an octave, standard deviation in levels of 255."""
 
 FEWEST_CELLS = 3
 """Of a concept in a photo, for its detail to be taken from there."""
+MOST_CELLS = 16
+"""Looked at: more would not change the median."""
 
 
 def _sizes(side: int, resolution: int) -> list[int]:
@@ -37,37 +41,65 @@ def _up(picture: np.ndarray, side: int) -> np.ndarray:
 def contrast(photo: np.ndarray, donors: np.ndarray, resolution: int) -> list[float] | None:
     """Strength of each octave beyond the window's pixels in the cells ``donors`` of a photo.
 
-    photo: S×S×3 in [0, 255]. donors: 8×8 bools. Returns standard deviations in levels of 255, the
-    coarsest octave first: the median over cells, so that one edge does not count. None if there
-    are fewer than FEWEST_CELLS.
+    photo: S×S×3 uint8 or uint16. donors: 8×8 bools. Returns standard deviations in levels of 255,
+    the coarsest octave first: the median over cells, so that one edge does not count. None if
+    there are fewer than FEWEST_CELLS.
     """
     if donors.sum() < FEWEST_CELLS:
         return None
-    grey = photo.mean(2)
-    pictures = [
-        cv2.resize(grey, (n, n), interpolation=cv2.INTER_AREA)
-        for n in _sizes(photo.shape[0], resolution)
-    ]
-    levels = []
-    for coarse, fine in itertools.pairwise(pictures):
-        band = fine - _up(coarse, fine.shape[0])
-        cells = cv2.resize(band * band, (GRID, GRID), interpolation=cv2.INTER_AREA)
-        levels.append(min(float(np.median(np.sqrt(cells[donors]))), STRONGEST))
-    return levels
+    edges = np.linspace(0, len(photo), GRID + 1).round().astype(int)
+    sizes = [max(n // GRID, 1) for n in _sizes(len(photo), resolution)]
+    found = []
+    places = np.argwhere(donors)
+    for y, x in places[:: max(len(places) // MOST_CELLS, 1)]:
+        cell = photo[edges[y] : edges[y + 1], edges[x] : edges[x + 1]].astype(np.float32)
+        grey = cell.mean(2) * np.float32(255 / top(photo))
+        pictures = [cv2.resize(grey, (n, n), interpolation=cv2.INTER_AREA) for n in sizes]
+        found.append(
+            [
+                float(np.std(fine - _up(coarse, len(fine))))
+                for coarse, fine in itertools.pairwise(pictures)
+            ]
+        )
+    return [min(float(v), STRONGEST) for v in np.median(found, axis=0)]
 
 
-def noise(side: int, resolution: int, levels: list[float] | float, seed: int) -> np.ndarray:
-    """Detail for an S×S window, S×S×1: each octave at its level (or all at one), grey."""
+def noise(
+    shape: tuple[int, int], side: int, resolution: int, levels: list[float] | float, seed: int
+) -> np.ndarray:
+    """Detail for a part of an S×S window, h×w, in levels of 255: each octave at its own (or all at
+    one), grey. ``side`` is S."""
     rng = np.random.default_rng(seed)
-    out = np.zeros((side, side), np.float32)
-    sizes = _sizes(side, resolution)
+    (height, width), sizes = shape, _sizes(side, resolution)
+    out = np.zeros(shape, np.float32)
     for k, n in enumerate(sizes[1:]):
         level = levels if isinstance(levels, float) else levels[k]
-        drawn = rng.standard_normal((n, n), dtype=np.float32)
-        coarse = cv2.resize(drawn, (sizes[k],) * 2, interpolation=cv2.INTER_AREA)
-        band = _up(drawn - _up(coarse, n), side)
-        out += band * (level / max(float(band.std()), 1e-6))
-    return out[..., None]
+        if not level:
+            continue
+        size = tuple(max(math.ceil(v * n / side), 4) for v in (width, height))
+        half = tuple(max(math.ceil(v * sizes[k] / side), 2) for v in (width, height))
+        drawn = rng.standard_normal(size[::-1], dtype=np.float32)
+        coarse = cv2.resize(drawn, half, interpolation=cv2.INTER_AREA)
+        drawn -= cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+        band = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_CUBIC)
+        out += band * np.float32(level / max(float(band.std()), 1e-6))
+    return out
+
+
+def texture(y: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Where detail belongs in new content: R×R in [0, 1].
+
+    y: the window's picture, R×R×3. new: R×R, the influence of the edit. Leaves vary both along and
+    across, an edge only across, and sky or a wall not at all: so what counts is the smaller
+    eigenvalue of the gradients' covariance (Shi and Tomasi, *Good Features to Track*, 1994),
+    against what is usual in the new content.
+    """
+    varies = np.sqrt(np.maximum(cv2.cornerMinEigenVal(y.mean(2), 5, ksize=3), 0))
+    inner = new > 0.9
+    if not inner.any():
+        return np.zeros_like(varies)
+    usual = max(float(np.quantile(varies[inner], 0.75)), 1e-6)
+    return np.clip(cv2.GaussianBlur(varies, (0, 0), 1.0) / (0.75 * usual), 0, 1) * new
 
 
 def typical(pictures: list[np.ndarray], places: list[np.ndarray]) -> float:

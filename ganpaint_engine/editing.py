@@ -17,6 +17,7 @@ from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, 
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.inversion import Step
+from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior
 from ganpaint_engine.wishes import Wish
 
@@ -28,21 +29,32 @@ EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to
 class Edit:
     """What an edit made.
 
-    patch: RGBA, straight alpha, and offset: where it lies in the photo, (x, y) px. name: what to
-    call the layer. report: how it was made, enough to make it again, and what was measured; plain
-    values that JSON can hold.
+    layer: the new pixels, h×w×4 of the photo's depth, straight alpha, and offset: where they lie in
+    the photo, (x, y) px. name: what to call the layer. report: how it was made, enough to make it
+    again, and what was measured; plain values that JSON can hold.
     """
 
     name: str
-    patch: Image.Image
+    layer: np.ndarray
     offset: tuple[int, int]
     report: dict[str, Any]
-    compose: Callable[[], Image.Image] = field(repr=False, compare=False)
+    compose: Callable[[], np.ndarray] = field(repr=False, compare=False)
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """The photo with the edit, H×W×3 or 4, uint8 or uint16 as the photo was opened; made when
+        it is first asked for. What the edit does not cover is bit for bit the photo's."""
+        return self.compose()
 
     @cached_property
     def image(self) -> Image.Image:
-        """The photo with the edit, at the photo's size; made when it is first asked for."""
-        return self.compose()
+        """``array`` as a picture of 8 bits a channel."""
+        return Image.fromarray(eight_bits(self.array))
+
+    @cached_property
+    def patch(self) -> Image.Image:
+        """``layer`` as an RGBA picture of 8 bits a channel."""
+        return Image.fromarray(eight_bits(self.layer))
 
 
 def apply(
@@ -110,24 +122,24 @@ def outside_psnr(prior: Prior, inverted: Inversion, mask: Tensor, y_e: Tensor) -
 
 def fine_detail(
     prior: Prior, inverted: Inversion, mask: Tensor, photo: np.ndarray, wish: Wish
-) -> np.ndarray | None:
-    """What an added concept is to have that the window is too small for: S×S×1, or nothing.
+) -> list[float] | float | None:
+    """How strong the detail is that an added concept has and the window is too small for.
 
-    photo: the window's own pixels, S×S×3 uint8. As strong as in the other cells that hold the
-    concept, or as the card says it usually is.
+    photo: the window's own pixels, S×S×3. In levels of 255, for each octave or for all: as in the
+    other cells that hold the concept, or as the card says it usually is.
     """
     u = window.stroke_on_grid(mask)
     with torch.no_grad():
         there = concepts.presence(inverted.r, wish.concept)
     donors = ((there >= 1) & (u == 0))[0, 0].cpu().numpy()
     usual = prior.info.detail(wish.concept.name)
-    levels = detail.contrast(photo.astype(np.float32), donors, prior.resolution)
+    levels = detail.contrast(photo, donors, prior.resolution)
     if levels is None and not usual:
         return None
     if levels is not None and usual:
         # Cells can look like the concept to E and not be it: the sky got a wall's roughness.
         levels = [min(max(level, usual / 2), 2 * usual) for level in levels]
-    return detail.noise(len(photo), prior.resolution, levels or usual, wish.seed)
+    return levels or usual
 
 
 def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars | None) -> Tensor:

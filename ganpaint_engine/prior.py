@@ -165,7 +165,8 @@ class Prior:
         image: Image.Image | np.ndarray,
         store: Store | None = None,
     ) -> PhotoSession:
-        """Open a photo: a PIL image or H×W×3|4 uint8, sRGB. ``store``: keeps what is computed.
+        """Open a photo: a PIL image or H×W×3|4 uint8 or uint16, sRGB. ``store``: keeps what is
+        computed.
 
         Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest,
         ModelNotPrepared.

@@ -243,7 +243,8 @@ class PhotoSession:
             fine = editing.fine_detail(self.prior, inverted, seen, around, wish)
         keep_detail = wish.operation == "restyle"
         patch = paste.paste(
-            self._rgb, stroke, place, y, y_e, seed, keep_detail, fine, wish.composite
+            *(self._rgb, stroke, place, y, y_e, seed, keep_detail, fine, wish.composite),
+            x=inverted.x,
         )
         on_step(1.0, "done")
         outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
@@ -260,11 +261,10 @@ class PhotoSession:
             },
         }
 
-        def compose() -> Image.Image:
-            return Image.fromarray(paste.lay_over(self._rgb, self._alpha, patch))
+        def compose() -> np.ndarray:
+            return paste.lay_over(self._rgb, self._alpha, patch)
 
-        picture = Image.fromarray(patch.rgba)
-        return Edit(wish.name, picture, (patch.x, patch.y), report, compose)
+        return Edit(wish.name, patch.rgba, (patch.x, patch.y), report, compose)
 
     def _report(
         self, wish: wishes.Wish, place: window.Window, inverted: Inversion

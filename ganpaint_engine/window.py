@@ -19,11 +19,14 @@ from torch.nn import functional as F
 
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest
+from ganpaint_engine.layers import top
 from ganpaint_engine.sizes import check_size
 
 CONTEXTS = {"auto": 2.5, "selection": 1.4, "whole": math.inf}
 """How many times the stroke's longer side the window is wide: what is around decides the look.
 ``whole``: as much of the photo as goes into a square."""
+
+_AT_ONCE, _STRIP = 2048, 256  # px: windows larger than the one are averaged in strips of the other
 
 
 class Window(NamedTuple):
@@ -45,10 +48,11 @@ class Box(NamedTuple):
 
 
 def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """A PIL image or H×W×3|4 uint8 array to RGB (H×W×3 uint8) and alpha (H×W uint8, or None).
+    """A PIL image or H×W×3|4 array to RGB (H×W×3) and alpha (H×W, or None).
 
-    Transparent pixels take the mean colour of the opaque ones, so that they do not mislead E.
-    Raises BadRequest, PhotoTooSmall, PhotoTooLarge.
+    Arrays are uint8 or uint16 and stay what they are; a PIL image becomes uint8. Transparent
+    pixels take the mean colour of the opaque ones. Raises BadRequest, PhotoTooSmall,
+    PhotoTooLarge.
     """
     width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
     check_size(width, height)
@@ -57,15 +61,32 @@ def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | 
         array = np.asarray(image.convert("RGBA" if transparent else "RGB"))
     else:
         array = image
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (3, 4):
-        raise BadRequest("A photo is a PIL image or an array of HxWx3 or HxWx4, uint8.")
-    rgb = np.ascontiguousarray(array[..., :3])
-    if array.shape[2] == 3 or array[..., 3].min() == 255:
+    depths = (np.uint8, np.uint16)
+    if array.dtype not in depths or array.ndim != 3 or array.shape[2] not in (3, 4):
+        raise BadRequest("A photo is a PIL image or an array of HxWx3 or HxWx4, uint8 or uint16.")
+    if array.shape[2] == 3:
+        return np.ascontiguousarray(array), None
+    rgb, alpha = np.ascontiguousarray(array[..., :3]), np.ascontiguousarray(array[..., 3])
+    if alpha.min() == top(alpha):
         return rgb, None
-    alpha = np.ascontiguousarray(array[..., 3])
-    weight = alpha[..., None] / np.float32(255)
-    mean = (rgb * weight).sum((0, 1)) / max(float(weight.sum()), 1.0)
-    return (rgb * weight + mean * (1 - weight) + 0.5).astype(np.uint8), alpha
+    return _filled(rgb, alpha), alpha
+
+
+def _filled(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The photo with the mean colour of what is opaque where it is transparent, so that this does
+    not mislead E; in strips."""
+    white, total, shown = np.float32(top(alpha)), np.zeros(3), 0.0
+    strips = [slice(i, i + 256) for i in range(0, len(rgb), 256)]
+    for rows in strips:
+        weight = alpha[rows, :, None] / white
+        total += (rgb[rows] * weight).sum((0, 1), dtype=np.float64)
+        shown += float(weight.sum(dtype=np.float64))
+    mean = (total / max(shown, 1.0)).astype(np.float32)
+    out = np.empty_like(rgb)
+    for rows in strips:
+        weight = alpha[rows, :, None] / white
+        out[rows] = rgb[rows] * weight + mean * (1 - weight) + np.float32(0.5)
+    return out
 
 
 def bounds(mask: np.ndarray) -> Box:
@@ -143,16 +164,29 @@ def overlaps(start: int, stop: int, side: int, resolution: int) -> np.ndarray:
     return (np.clip(shared, 0, None) / scale).astype(np.float32)
 
 
+def to_levels(rgb: np.ndarray, resolution: int) -> np.ndarray:
+    """S×S×3 uint8 or uint16 to R×R×3 float32 in [0, 255]; large ones are averaged in strips."""
+    side, unit = len(rgb), np.float32(top(rgb) / 255)
+    if side <= max(_AT_ONCE, resolution):
+        return resize(rgb.astype(np.float32), resolution) / unit
+    small = np.zeros((resolution, resolution * 3), np.float32)
+    for start in range(0, side, _STRIP):
+        stop = min(start + _STRIP, side)
+        strip = rgb[start:stop].astype(np.float32)
+        across = cv2.resize(strip, (resolution, stop - start), interpolation=cv2.INTER_AREA)
+        small += overlaps(start, stop, side, resolution) @ across.reshape(stop - start, -1)
+    return small.reshape(resolution, resolution, 3) / unit
+
+
 def to_tensor(rgb: np.ndarray, resolution: int) -> Tensor:
-    """x: S×S×3 uint8 to 1×3×R×R in [-1, 1]."""
-    small = resize(rgb.astype(np.float32), resolution)
-    return torch.from_numpy(small).permute(2, 0, 1)[None] / 127.5 - 1
+    """x: S×S×3 uint8 or uint16 to 1×3×R×R in [-1, 1]."""
+    return torch.from_numpy(to_levels(rgb, resolution)).permute(2, 0, 1)[None] / 127.5 - 1
 
 
 def to_array(x: Tensor, side: int) -> np.ndarray:
     """1×3×R×R in [-1, 1] to side×side×3 float32 in [0, 255] (not clipped)."""
-    small = x.detach().float().cpu()[0].permute(1, 2, 0).numpy()
-    return resize((small + 1) * np.float32(127.5), side)
+    small = (x.detach().float().cpu()[0].permute(1, 2, 0).numpy() + 1) * np.float32(127.5)
+    return small if len(small) == side else resize(small, side)
 
 
 def stroke_on_grid(mask: Tensor) -> Tensor:

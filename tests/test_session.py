@@ -330,6 +330,50 @@ def test_a_large_photo_is_edited_at_its_own_resolution(prior: "gp.Prior") -> Non
     assert columns[-1] < 600
 
 
+def test_16_bits_stay_16_bits(prior: "gp.Prior") -> None:
+    rng = np.random.default_rng(0)
+    deep = rng.integers(0, 65536, (300, 400, 3), np.uint16)
+    mask = np.zeros((300, 400), np.uint8)
+    mask[100:160, 150:220] = 255
+    edit = prior.open(deep).edit(mask, add="tree", quality="preview")
+    assert edit.array.dtype == edit.layer.dtype == np.uint16
+    x, y = edit.offset
+    height, width, _ = edit.layer.shape
+    untouched = np.ones((300, 400), bool)
+    untouched[y : y + height, x : x + width] = edit.layer[..., 3] == 0
+    assert untouched.mean() > 0.5
+    assert np.array_equal(edit.array[untouched], deep[untouched])
+    assert (edit.array[120:140, 170:200] != deep[120:140, 170:200]).any()
+    assert len(np.unique(edit.layer[..., :3] % 257)) > 200, "new pixels are no stretched 8 bits"
+    assert edit.image.mode == "RGB"
+    assert edit.patch.size == (width, height)
+    rounded = np.round(edit.layer / 257).astype(np.uint8)
+    assert np.array_equal(edit.patch, rounded)
+    see_through = np.dstack([deep, np.full((300, 400), 30000, np.uint16)])
+    kept = prior.open(see_through).edit(mask, add="tree", quality="preview").array
+    assert kept.shape == (300, 400, 4)
+    assert kept[0, 0, 3] == 30000
+    assert kept[130, 180, 3] == 65535
+
+
+@pytest.mark.parametrize("context", ["auto", "whole"])
+def test_40_megapixels_are_bit_identical_beyond_the_patch(prior: "gp.Prior", context: str) -> None:
+    rng = np.random.default_rng(0)
+    rgb = np.tile(rng.integers(0, 256, (500, 400, 3), np.uint8), (10, 20, 1))  # 8000×5000
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask[4300:5000, 6900:8000] = 255  # in the corner
+    edit = prior.open(rgb).edit(mask, add="tree", quality="preview", context=context)
+    x, y = edit.offset
+    height, width, _ = edit.layer.shape
+    assert (x + width, y + height) == (8000, 5000)
+    assert width < 1500
+    changed = (edit.array != rgb).any(2)
+    assert not changed[:, :x].any()
+    assert not changed[:y].any()
+    assert not changed[y:, x:][edit.layer[..., 3] == 0].any()
+    assert changed[4500:4900, 7200:7800].mean() > 0.5
+
+
 def test_second_edit_of_a_window_does_not_invert_again(
     session: "gp.PhotoSession", stroke: Image.Image
 ) -> None:
