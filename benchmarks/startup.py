@@ -94,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     shown = command(["-m", "ganpaint_engine", "--help"], options.repeats)
     with own_home():
         greeted = welcome(options.repeats)
+    with own_home():  # whose log says nothing of a model yet
         rest = idle(options.idle_seconds)
     for name, cost, most in (
         ("python -c pass", bare, 0.0),

@@ -236,6 +236,14 @@ class Prior:
         halves = {i: delta.half().contiguous() for i, delta in deltas.items()}
         return Inversion(x, Computed(r.half().contiguous(), halves, measured))
 
+    def rehearse(self) -> None:
+        """One step of everything, on nothing: PyTorch's first of each kind takes up to seconds."""
+        x = torch.zeros(1, 3, self.resolution, self.resolution, device=self.device)
+        found = self.encode(x)
+        inversion.refine(self.generator, x, found.r, steps=1)
+        adaptation.fit(self.generator, found.r, x, found.deltas, steps=1, tolerance=0)
+        self.unfamiliarity(x)
+
     def restore(self, x: Tensor, computed: Computed) -> Inversion | None:
         """The inversion of x from what was kept of it; None if that is not of this model's shapes.
 

@@ -58,7 +58,7 @@ class Edits:
         """Load the default model, so that the first edit need not wait for it."""
         default = self.about()["default_model"]
         if default is not None:
-            self._prior(default)
+            self._prior(default).rehearse()
 
     def edit(self, job: Job, progress: Progress) -> Result:
         """The handler of "edit". Raises what load_model, open and edit raise."""

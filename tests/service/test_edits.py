@@ -336,3 +336,10 @@ def test_nothing_of_a_photo_is_written_outside_the_cache(
     for path in written:  # and not even there the photo itself
         content = path.read_bytes()
         assert not any(pixels[at : at + 24] in content for at in range(0, 9000, 300)), path
+
+
+def test_warming_up_leaves_nothing_to_be_loaded_by_the_first_edit(quick_edits):
+    edits = quick_edits()
+    edits.warm_up()
+    (prior,) = edits._priors.values()
+    assert "_segmenter" in vars(prior)
