@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganpaint_engine.segmentation import DilatedSegmenter, shrink
+from ganpaint_engine.segmentation import DilatedSegmenter
 
 
 @torch.no_grad()
@@ -23,10 +23,7 @@ def features(judge: DilatedSegmenter, pictures: Tensor, batch: int = 64) -> Tens
     """
     found = []
     for x in pictures.split(batch):
-        y = judge.enter(shrink(x))
-        for block in judge.body:
-            y = y + block(y)
-        cells = y.unflatten(2, (2, -1)).unflatten(4, (2, -1))
+        cells = judge.features(x)[-1].unflatten(2, (2, -1)).unflatten(4, (2, -1))
         found.append(torch.cat([cells.mean((3, 5)), cells.std((3, 5))], 1).flatten(1))
     return torch.cat(found)
 

@@ -15,7 +15,7 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import cache, concepts, keys, models, photographs, service
+from ganpaint_engine.commands import cache, concepts, features, keys, models, photographs, service
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ app.add_typer(cache.app, name="cache")
 app.command("stats")(cache.stats)
 app.add_typer(service.app, name="service")
 app.add_typer(concepts.app, name="concepts")
+app.add_typer(features.app, name="features")
 app.command("dissect")(concepts.dissect)
 
 
@@ -115,6 +116,12 @@ def edit(
     adaptation: Annotated[
         str, typer.Option(help="How G' is made: delta, additive, paper (slow), weights, none.")
     ] = "delta",
+    inversion: Annotated[
+        str, typer.Option(help="Stages after E: r, encoder (none), z, layers, all.")
+    ] = "r",
+    features_: Annotated[
+        str, typer.Option("--features", help="Of the inversion's loss: auto, vgg16, bundled, none.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
     layer: Annotated[
         Path | None, typer.Option(help="Also write the change alone, as a transparent layer.")
@@ -143,13 +150,16 @@ def edit(
         if engine is not None:
             if like is not None or like_image is not None:
                 raise BadRequest("--like is not for a running engine; name a --variant.")
+            if (adaptation, inversion, features_) != ("delta", "r", "auto"):
+                raise BadRequest("--adaptation, --inversion and --features are not for one either.")
             with _engine(engine, engine_key, key) as client:
                 done = _edit_there(client, picture, stroke, concepts, model, wish, on_step)
         else:
             wish |= concepts | {"adaptation": adaptation}
             wish["like"] = None if like is None else pictures.read_mask(like)
             wish["like_image"] = None if like_image is None else pictures.read_photo(like_image)
-            done = _edit_here(picture, stroke, model, device, wish, on_step)
+            how = (inversion, features_)
+            done = _edit_here(picture, stroke, model, device, wish, how, on_step)
     pictures.write_picture(done.image, output)
     if layer is not None:
         pictures.write_picture(_full_layer(done), layer)
@@ -157,12 +167,19 @@ def edit(
 
 
 def _edit_here(
-    picture: Image, stroke: Image, model: str, device: str, wish: dict[str, Any], on_step: OnStep
+    picture: Image,
+    stroke: Image,
+    model: str,
+    device: str,
+    wish: dict[str, Any],
+    how: tuple[str, str],
+    on_step: OnStep,
 ) -> Edit:
     from ganpaint_engine.prior import load_model
 
     prior = load_model(model, device)
-    return prior.open(picture).edit(stroke, **wish, on_step=on_step, on_warnings=_warn)
+    photo = prior.open(picture, inversion=how[0], features=how[1])
+    return photo.edit(stroke, **wish, on_step=on_step, on_warnings=_warn)
 
 
 def _edit_there(

@@ -89,6 +89,12 @@ class SegmenterMissing(GanpaintError):
     code = "segmenter_missing"
 
 
+class FeaturesMissing(GanpaintError):
+    """A feature network was asked for whose weights are not here."""
+
+    code = "features_missing"
+
+
 class NothingFound(GanpaintError):
     """Dissection found no concept that passes its measurement."""
 

@@ -36,8 +36,11 @@ class SplitGenerator(nn.Module):
         """Side of layer i's featuremap, px."""
         raise NotImplementedError
 
-    def stem(self, z: Tensor) -> Tensor:
-        """Layers 1..h: z (N×Z) to ``r`` (N×C×8×8)."""
+    def stem(self, z: Tensor, residuals: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Layers 1..h: z (N×Z) to ``r`` (N×C×8×8).
+
+        ``residuals`` maps the number i of one of these layers to what is added to its featuremap.
+        """
         raise NotImplementedError
 
     def linear_head(
@@ -180,10 +183,12 @@ class Generator(SplitGenerator):
         assert isinstance(block, Block)
         return block
 
-    def stem(self, z: Tensor) -> Tensor:
+    def stem(self, z: Tensor, residuals: Mapping[int, Tensor] | None = None) -> Tensor:
         x = z.reshape(z.shape[0], -1, 1, 1)
         for i in range(1, EDIT_LAYER + 1):
             x = self.layer(i)(x)
+            if residuals is not None and i in residuals:
+                x = x + residuals[i]
         return x
 
     @property

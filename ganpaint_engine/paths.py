@@ -59,6 +59,12 @@ def user_models_dir() -> Path:
     return _place("models", platformdirs.user_data_dir(_APP, appauthor=False) + os.sep + "models")
 
 
+def features_dir() -> Path:
+    """Feature networks that the person fetched."""
+    default = platformdirs.user_data_dir(_APP, appauthor=False) + os.sep + "features"
+    return _place("features", default)
+
+
 def _shipped(name: str) -> Path:
     """A folder shipped with the product: inside the wheel, or beside the package in a checkout."""
     inside = _PACKAGE / f"_{name}"

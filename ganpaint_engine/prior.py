@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganpaint_engine import adaptation, familiarity, inversion, model_package
+from ganpaint_engine import features as features_of_pictures
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import GRID, Encoder
@@ -25,6 +26,7 @@ from ganpaint_engine.errors import (
     UnknownConcept,
 )
 from ganpaint_engine.exemplars import Exemplars
+from ganpaint_engine.features import Features
 from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.segmentation import load_judge
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[float, str], None]
 """Called with (fraction in [0, 1], stage) after every step; an exception from it stops the work."""
+
+_TOLD = {"refined": "refine", "z": "seek z", "layers": "seek residuals"}
+"""What a person is told of each stage of inversion.INVERSIONS."""
 
 REFINE_STEPS = 40
 PHOTO_STEPS = 60
@@ -48,8 +53,8 @@ class Inversion:
     """A window of a photo, taken into the model.
 
     x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
-    psnr: dB against x after each stage: ``encoder``, ``refined``, ``adapted``. Of E alone there is
-    the first only, and δ are 0.
+    psnr: dB against x after each stage: ``encoder``, those of inversion.INVERSIONS (``refined``),
+    ``adapted``. Of E alone there is the first only, and δ are 0. z: where it was sought, 1×Z.
     unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
@@ -59,6 +64,7 @@ class Inversion:
     x: Tensor
     computed: Computed
     unfamiliarity: float | None = None
+    z: Tensor | None = None
 
     @property
     def r(self) -> Tensor:
@@ -106,6 +112,7 @@ class Prior:
             net.to(device).eval().requires_grad_(False)
             net.to(memory_format=torch.channels_last)
         self._concepts = {name: concept.to(device) for name, concept in found.items()}
+        self._features: dict[str, Features | None] = {}
 
     @property
     def name(self) -> str:
@@ -164,17 +171,23 @@ class Prior:
         self,
         image: Image.Image | np.ndarray,
         store: Store | None = None,
+        *,
+        inversion: str = "r",
+        features: str = "auto",
     ) -> PhotoSession:
         """Open a photo: a PIL image or H×W×3|4 uint8 or uint16, sRGB. ``store``: keeps what is
         computed.
 
+        inversion: which stages take it into the model, of inversion.INVERSIONS: ``r``, ``encoder``,
+        ``z``, ``layers``, ``all``. features: what their loss compares beside pixels: ``vgg16``,
+        ``bundled``, ``none``; ``auto`` is VGG-16 where it was fetched, else the bundled ones.
         Raises PhotoTooSmall (a side under 64 px), PhotoTooLarge (over 100 MP), BadRequest,
-        ModelNotPrepared.
+        ModelNotPrepared, FeaturesMissing.
         """
         from ganpaint_engine.session import PhotoSession  # it needs this module
 
         _ = self.encoder
-        return PhotoSession(self, image, store)
+        return PhotoSession(self, image, store, inversion, features)
 
     @torch.no_grad()
     def sample(self, n: int = 1, seed: int = 0) -> list[Image.Image]:
@@ -203,19 +216,24 @@ class Prior:
         on_step: OnStep = silent,
         start: Inversion | None = None,
         on_stage: Callable[[Inversion], None] | None = None,
+        method: str = "r",
+        features: str = "auto",
     ) -> Inversion:
         """E, then refinement of r, then δ. x: as for ``encode``.
 
         start: what an earlier stage gave, to go on from. on_stage: called with what each gives.
+        method: which stages follow E, a name of inversion.INVERSIONS. features: what their loss
+        compares beside pixels, one of features.KINDS.
         """
         found = start or self.encode(x)
         on_step(0.02, "encode")
-        if "refined" not in found.psnr:
-            r = inversion.refine(
-                *(self.generator, x, found.r, REFINE_STEPS),
-                on_step=lambda f: on_step(0.02 + 0.38 * f, "refine"),
-            )
-            found = self._inversion(x, r, found.deltas, found.psnr, "refined")
+        stages = inversion.INVERSIONS[method]
+        for k, stage in enumerate(stages):
+            if stage in found.psnr:
+                continue
+            share = 0.38 / len(stages)
+            step = partial(self._tell, on_step, 0.02 + share * k, share, _TOLD[stage])
+            found = self._stage(stage, found, self.features(features), step)
             if on_stage is not None:
                 on_stage(found)
         deltas = adaptation.fit(
@@ -227,6 +245,34 @@ class Prior:
             on_step=lambda f: on_step(0.4 + 0.6 * f, "adapt to photo"),
         )
         return self._inversion(x, found.r, deltas, found.psnr, "adapted")
+
+    @staticmethod
+    def _tell(on_step: OnStep, start: float, share: float, stage: str, fraction: float) -> None:
+        on_step(start + share * fraction, stage)
+
+    def _stage(
+        self, stage: str, found: Inversion, features: Features | None, on_step: inversion.Step
+    ) -> Inversion:
+        """One of the stages of inversion.INVERSIONS."""
+        g, x, z = self.generator, found.x, found.z
+        if stage == "refined":
+            r = inversion.refine(g, x, found.r, REFINE_STEPS, features=features, on_step=on_step)
+        elif stage == "z":
+            z = inversion.fit_z(g, x, inversion.estimate_z(g, found.r), features, on_step=on_step)
+            with torch.no_grad():
+                r = g.stem(z)
+        else:
+            assert z is not None  # the stage before this one sought it
+            r = inversion.fit_layers(g, x, z, features, on_step=on_step)
+        made = self._inversion(x, r, found.deltas, found.psnr, stage)
+        made.z = z
+        return made
+
+    def features(self, kind: str) -> Features | None:
+        """F of the loss of inversion, loaded once. Raises as ``features.load``."""
+        if kind not in self._features:
+            self._features[kind] = features_of_pictures.load(kind, self.device)
+        return self._features[kind]
 
     def _inversion(
         self, x: Tensor, r: Tensor, deltas: Deltas, psnr: dict[str, float], stage: str

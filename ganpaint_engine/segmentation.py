@@ -84,11 +84,15 @@ class DilatedSegmenter(nn.Module):
         self.body = nn.ModuleList(_conv(width, width, dilation=d) for d in (1, 2, 4, 8, 1))
         self.out = nn.Conv2d(width, classes, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.enter(shrink(x))
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The featuremaps at a quarter of SIDE, one after each block."""
+        maps = [self.enter(shrink(x))]
         for block in self.body:
-            y = y + block(y)
-        return _enlarge(self.out(y), x)
+            maps.append(maps[-1] + block(maps[-1]))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _enlarge(self.out(self.features(x)[-1]), x)
 
 
 def load_judge(path: Path | None = None) -> DilatedSegmenter:

@@ -20,10 +20,12 @@ from ganpaint_engine import concepts, editing, paste, selection, window, wishes
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest, OutOfMemory
+from ganpaint_engine.inversion import INVERSIONS
 from ganpaint_engine.model_package import GENERATOR
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.prior import Inversion, OnStep, Prior, silent
 from ganpaint_engine.selection import Selection
+from ganpaint_engine.wishes import check_one_of
 
 OnWarnings = Callable[[list[str]], None]
 """Called with sentences for the person as soon as they are known."""
@@ -66,10 +68,20 @@ class PhotoSession:
     KEPT = 4
 
     def __init__(
-        self, prior: Prior, image: Image.Image | np.ndarray, store: Store | None = None
+        self,
+        prior: Prior,
+        image: Image.Image | np.ndarray,
+        store: Store | None = None,
+        inversion: str = "r",
+        features: str = "auto",
     ) -> None:
+        """As ``Prior.open``. A store keeps what the default inversion gives, and nothing else."""
+        check_one_of("Inversion", inversion, tuple(INVERSIONS))
         self.prior = prior
-        self._store = store
+        self._how = {"method": inversion, "features": features}
+        used = prior.features(features)
+        self._features = used.name if used is not None else "none"
+        self._store = store if (inversion, features) == ("r", "auto") else None
         self._rgb, self._alpha = window.as_photo(image)
         self._inversions: OrderedDict[window.Window, Inversion] = OrderedDict()
 
@@ -144,7 +156,7 @@ class PhotoSession:
         if not found.is_complete:
             with _memory_of(self.prior):
                 found = self.prior.invert(
-                    found.x, on_step, found, lambda stage: self._keep(place, stage)
+                    found.x, on_step, found, lambda stage: self._keep(place, stage), **self._how
                 )
             self._keep(place, found)
             if self._store is not None:
@@ -282,6 +294,8 @@ class PhotoSession:
             "quality": wish.quality,
             "composite": wish.composite,
             "adaptation": wish.adaptation,
+            "inversion": self._how["method"],
+            "features": self._features,
             "window": list(place),
             "stage": "adapted" if inverted.is_complete else "encoder",
             "device": str(self.prior.device),
@@ -296,7 +310,9 @@ class PhotoSession:
         """p_c of a region of this photo, or of another one. C values."""
         if like is None:
             raise BadRequest("A picture to be like needs a mask of the region to be like.")
-        other = self if like_image is None else PhotoSession(self.prior, like_image)
+        other = self
+        if like_image is not None:
+            other = PhotoSession(self.prior, like_image, None, *self._how.values())
         return other._like(like, on_step)
 
     def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> Tensor:

@@ -245,11 +245,16 @@ class StyleGAN2(SplitGenerator):
         x = self._layer(1, self.input.input.expand(len(w), -1, -1, -1), w)
         return x, self.to_rgb1(x, w)
 
-    def _stem(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def _stem(
+        self, w: Tensor, residuals: Mapping[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """r, and the RGB skip of 4×4 that runs past it."""
         x, skip = self._begin(w)
-        for i in range(2, self.edit_layer + 1):
-            x = self._layer(i, x, w)
+        for i in range(1, self.edit_layer + 1):
+            if i > 1:
+                x = self._layer(i, x, w)
+            if residuals is not None and i in residuals:
+                x = x + residuals[i]
         return x, skip
 
     def _head(
@@ -270,9 +275,9 @@ class StyleGAN2(SplitGenerator):
                 skip = self.to_rgbs[(i - 3) // 2](x, w, skip)
         return skip
 
-    def stem(self, z: Tensor) -> Tensor:
+    def stem(self, z: Tensor, residuals: Mapping[int, Tensor] | None = None) -> Tensor:
         """Layers 1..h with z's own style: z (N×Z) to ``r`` (N×C×8×8)."""
-        return self._stem(self.mapped(z))[0]
+        return self._stem(self.mapped(z), residuals)[0]
 
     @property
     def head_weights(self) -> list[nn.Parameter]:

@@ -68,9 +68,9 @@ def check(
     if len(asked) != 1:
         raise BadRequest("Say one thing: what to add, what to remove, or what to restyle.")
     ((operation, name),) = asked.items()
-    _check_one_of("Quality", quality, QUALITIES)
-    _check_one_of("Composite", composite, COMPOSITES)
-    _check_one_of("Adaptation", adaptation, ADAPTATIONS)
+    check_one_of("Quality", quality, QUALITIES)
+    check_one_of("Composite", composite, COMPOSITES)
+    check_one_of("Adaptation", adaptation, ADAPTATIONS)
     if seed < 0:
         raise BadRequest(f"A seed is 0 or more, not {seed}.")
     s = _number(strength)
@@ -95,7 +95,8 @@ def check(
     return Wish(operation, concept, s, asked_strength, int(seed), quality, *choices)
 
 
-def _check_one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+def check_one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises BadRequest for a value that is none of the known ones."""
     if value not in known:
         raise BadRequest(f"{what} is one of {', '.join(known)}, not {value!r}.")
 

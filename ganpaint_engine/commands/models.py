@@ -69,13 +69,13 @@ def pull(
         return
     wanted = catalogue.find(published)
     model_package.check_free(name or wanted.name, replace)
-    _agree_to(wanted, accept_terms)
-    with _transfer(wanted.file) as on_progress:
+    agree_to(wanted, accept_terms)
+    with transfer(wanted.file) as on_progress:
         made = pulling.pull(wanted, name, replace, on_progress)
     tell_imported(made)
 
 
-def _agree_to(wanted: Published, accepted: bool) -> None:
+def agree_to(wanted: Published, accepted: bool) -> None:
     """Show the terms, and ask unless they were accepted. Raises TermsNotAccepted."""
     from ganpaint_engine.errors import TermsNotAccepted
 
@@ -93,7 +93,7 @@ def _agree_to(wanted: Published, accepted: bool) -> None:
 
 
 @contextmanager
-def _transfer(file: str) -> Iterator[OnProgress]:
+def transfer(file: str) -> Iterator[OnProgress]:
     """A bar with bytes, speed and the time left; the callback that moves it."""
     from rich import progress
 

@@ -1,4 +1,4 @@
-"""The table of published generators: names, addresses, mirrors, sizes, hashes, terms."""
+"""The table of published weights: names, addresses, mirrors, sizes, hashes, terms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from ganpaint_engine.errors import UnknownModel
 
 TABLE = Path(__file__).with_name("catalogue.toml")
+
+MODELS, FEATURES = "models", "features"
+"""What is published: generators, and networks whose features a loss compares."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,11 @@ class Published:
         return digest.startswith(self.sha256)
 
 
-def read() -> dict[str, Published]:
-    """All published generators by name, in the table's order."""
+def read(kind: str = MODELS) -> dict[str, Published]:
+    """All that is published of a kind by name, in the table's order."""
     content = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return {
-        name: _entry(name, row, content["sets"][row["set"]])
-        for name, row in content["models"].items()
+        name: _entry(name, row, content["sets"][row["set"]]) for name, row in content[kind].items()
     }
 
 
@@ -63,11 +65,12 @@ def _entry(name: str, row: dict[str, Any], group: dict[str, Any]) -> Published:
     )
 
 
-def find(name: str) -> Published:
-    """The published generator ``name``. Raises UnknownModel."""
-    known = read()
+def find(name: str, kind: str = MODELS) -> Published:
+    """What is published as ``name``. Raises UnknownModel."""
+    known = read(kind)
     if name not in known:
+        what = "generator is" if kind == MODELS else "features are"
         raise UnknownModel(
-            f"No published generator is called {name!r}. There are: {', '.join(known)}.", model=name
+            f"No published {what} called {name!r}. There are: {', '.join(known)}.", model=name
         )
     return known[name]
