@@ -8,7 +8,7 @@ trained on rendered scenes: on photographs its shares are an estimate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -171,11 +171,20 @@ class Judge:
 
 
 def try_edits(
-    photo: PhotoSession, rgb: np.ndarray, judge: Judge, on_step: OnStep, quality: str
+    photo: PhotoSession,
+    rgb: np.ndarray,
+    judge: Judge,
+    on_step: OnStep,
+    quality: str,
+    concepts: Sequence[str] = (),
 ) -> Iterator[tuple[Trial, np.ndarray, Edit]]:
-    """Every operation of the model that has a plausible place in this photo."""
+    """Every operation of the model that has a plausible place in this photo.
+
+    concepts: these alone; all of the model's where none is named.
+    """
     prior = photo.prior
-    wishes = [(c, o) for c in prior.concepts for o in prior.operations(c) if o in ("add", "remove")]
+    names = concepts or prior.concepts
+    wishes = [(c, o) for c in names for o in prior.operations(c) if o in ("add", "remove")]
     for i, (concept, operation) in enumerate(wishes):
         on_step(i / len(wishes), f"{operation} {concept}")
         seen = judge.seen(rgb, concept)

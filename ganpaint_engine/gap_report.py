@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +56,20 @@ class Report:
 
 
 def measure(
-    prior: Prior, folder: Path, out: Path, on_step: OnStep, quality: str = "final"
+    prior: Prior,
+    folder: Path,
+    out: Path,
+    on_step: OnStep,
+    quality: str = "final",
+    concepts: Sequence[str] = (),
 ) -> Report:
     """Measure ``prior`` on the photos of ``folder``; pictures and JSON go to ``out``.
 
-    Raises TooFewPhotos if no photo can be used, BadRequest (no such folder, not writable).
+    concepts: whose edits are tried; all of the model's where none is named. Raises TooFewPhotos if
+    no photo can be used, BadRequest (no such folder, not writable), UnknownConcept.
     """
+    for concept in concepts:
+        prior.concept(concept)
     photos = PhotoFolder.open(folder)
     judge = gap.Judge(segmentation.load_judge(), segmentation.SIDE, prior.device)
     measured, rows = [], []
@@ -69,7 +78,9 @@ def measure(
         def step(fraction: float, stage: str, i: int = i) -> None:
             on_step((i + fraction) / len(photos), stage)
 
-        one, row = _one(prior, str(path.relative_to(folder)), image, judge, step, quality)
+        one, row = _one(
+            prior, str(path.relative_to(folder)), image, judge, step, (quality, concepts)
+        )
         heat = out / "maps" / f"{path.stem}.png"
         pictures.write_picture(Image.fromarray(row[-1 - len(one.trials)][1]), heat)
         measured.append(one)
@@ -88,7 +99,12 @@ def measure(
 
 
 def _one(
-    prior: Prior, name: str, image: Image.Image, judge: gap.Judge, on_step: OnStep, quality: str
+    prior: Prior,
+    name: str,
+    image: Image.Image,
+    judge: gap.Judge,
+    on_step: OnStep,
+    edits: tuple[str, Sequence[str]],
 ) -> tuple[gap.Measured, Row]:
     """One photo, and its row of pictures: photo, stages, invertibility map, edits."""
     rgb = np.asarray(image)
@@ -112,7 +128,7 @@ def _one(
         row.append((f"{gap.STAGES[stage]}  {one.stages[stage]['psnr']:.1f} dB", shown))
     row.append(("invertibility", gap.heat_map(rgb, cells)))
     for trial, stroke, edit in gap.try_edits(
-        photo, rgb, judge, lambda f, stage: on_step(0.3 + 0.7 * f, stage), quality
+        photo, rgb, judge, lambda f, stage: on_step(0.3 + 0.7 * f, stage), *edits
     ):
         one.trials.append(trial)
         row.append((_told(trial), _outlined(edit, stroke)))

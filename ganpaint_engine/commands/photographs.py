@@ -57,6 +57,9 @@ def measure(
         "ganpaint-measured"
     ),
     quality: Annotated[str, typer.Option(help="Of the edits: preview or final.")] = "final",
+    concept: Annotated[
+        list[str] | None, typer.Option(help="Whose edits are tried; may be repeated. All if none.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
 ) -> None:
     """How well a model does on a folder of photographs: figures, and a sheet of pictures."""
@@ -64,7 +67,8 @@ def measure(
     from ganpaint_engine.prior import load_model
 
     with _progress() as on_step:
-        report = gap_report.measure(load_model(name, device), photos, out, on_step, quality)
+        prior = load_model(name, device)
+        report = gap_report.measure(prior, photos, out, on_step, quality, concept or ())
     for table in report.tables():
         out_console.print(table)
     _tell_problems(report.problems)

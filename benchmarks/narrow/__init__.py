@@ -1,0 +1,1 @@
+"""Ways of narrowing the gap between a prior and photographs, measured."""
