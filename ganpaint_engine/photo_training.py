@@ -1,15 +1,13 @@
 """``ganpaint train DIR``: a model of one's own photographs.
 
-Every photo gives squares of itself: all of it, and closer ones where photos are few. Their labels
-come with them (``--labels``) or are guessed by the shipped segmenter; so the units of the concepts
-that the start model has stay where they were, and are then found and measured anew. The trainer is
-the bundled model's own. Torn off, a run goes on where it was; a package is there whole or not.
+The photos' labels (``photo_squares``) are given or guessed; so the units of the concepts that the
+start model has stay where they were, and are then found and measured anew. The trainer is the
+bundled model's own. Torn off, a run goes on where it was; a package is there whole or not.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,9 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ganpaint_engine import (
@@ -32,29 +28,23 @@ from ganpaint_engine import (
     model_dissection,
     model_package,
     paths,
+    photo_squares,
     segmentation,
     segmenters,
-    window,
 )
-from ganpaint_engine.errors import BadRequest, BadTrainingData, NothingFound
+from ganpaint_engine.errors import BadRequest, NothingFound
 from ganpaint_engine.model_package import ModelInfo
 from ganpaint_engine.photo_folder import PhotoFolder, Problem
+from ganpaint_engine.photo_squares import Photographs
 from ganpaint_engine.prior import OnStep, Prior
 from ganpaint_engine.segmentation import CLASSES, Segmenter
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
-LEAST = 20
-"""Photos under which nothing can be learned but these photos themselves."""
-
 FEW = 5000
 """Photos under which the bundled model is the start."""
 
-WINDOWS = 1200
-"""Squares wanted at least, all photos together; a photo gives MOST_EACH at most."""
-MOST_EACH = 8
-HELD_OUT_EVERY = 10
 MEASURED = 12
 WATCHED = 16
 """Held-out squares whose reconstruction is followed while training."""
@@ -64,20 +54,6 @@ FINE_TUNE = 0.5
 """Factor of the learning rates when the start is a trained model."""
 MOST_SECONDS_BETWEEN_SAVES = 120
 TERMS = "Made of photographs of one's own: as free as those are."
-
-
-@dataclass
-class Photographs:
-    """Squares of a folder's photos: N×3×R×R uint8 and labels N×R×R uint8, and which are held out.
-
-    photos: how many pictures they are of. problems: what was left out.
-    """
-
-    pictures: Tensor
-    labels: Tensor
-    held: Tensor
-    photos: int
-    problems: list[Problem]
 
 
 @dataclass(frozen=True)
@@ -114,82 +90,6 @@ class Trained:
     problems: list[Problem] = field(default_factory=list)
 
 
-def squares(width: int, height: int, count: int, seed: int) -> list[window.Window]:
-    """``count`` squares of a photo or a few more: first what covers all of it, then closer ones."""
-    side = min(width, height)
-    steps = max(math.ceil(max(width, height) / side - 0.1), 1)
-    places = []
-    for i in range(steps):
-        shift = round(i * (max(width, height) - side) / max(steps - 1, 1)) if steps > 1 else None
-        if shift is None:
-            places.append(window.whole_window(width, height))
-        else:
-            places.append(window.Window(*((shift, 0) if width > height else (0, shift)), side))
-    rng = np.random.default_rng(seed)
-    while len(places) < count:
-        closer = max(round(side * rng.uniform(0.45, 0.9)), 1)
-        x, y = rng.integers(0, width - closer + 1), rng.integers(0, height - closer + 1)
-        places.append(window.Window(int(x), int(y), closer))
-    return places
-
-
-def read(plan: Plan, side: int, segmenter: Segmenter, on_step: OnStep) -> Photographs:
-    """All usable photos of the folder as squares of ``side`` px.
-
-    Raises BadRequest, TooFewPhotos, BadTrainingData (a label map that does not fit its photo).
-    """
-    folder = PhotoFolder.open(plan.folder)
-    each = min(max(WINDOWS // max(len(folder), 1), 1), MOST_EACH)
-    pictures, labels, held, photos = [], [], [], 0
-    for path, image in folder:
-        on_step(photos / max(len(folder), 1), "read photos")
-        rgb = np.asarray(image)
-        known = None if plan.labels is None else _label_map(plan.labels, path, image.size)
-        for place in squares(*image.size, each, photos):
-            small = window.resize(np.ascontiguousarray(window.crop(rgb, place)), side)
-            pictures.append(torch.from_numpy(small).permute(2, 0, 1))
-            if known is not None:
-                labels.append(_shrunk(window.crop(known, place), side))
-            held.append(photos % HELD_OUT_EVERY == 0)
-        photos += 1
-    folder.require(photos, LEAST)
-    x = torch.stack(pictures)
-    guessed = torch.stack(labels) if labels else _guessed(segmenter, x, on_step)
-    return Photographs(x, guessed, torch.tensor(held), photos, folder.problems)
-
-
-def _label_map(folder: Path, photo: Path, size: tuple[int, int]) -> np.ndarray:
-    """A photo's labels: a PNG of its name and size, one byte a pixel, an index into CLASSES."""
-    path = folder / f"{photo.stem}.png"
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except OSError as error:
-        raise BadTrainingData(f"{photo.name} has no label map {path}: {error}.") from error
-    if values.ndim != 2 or values.shape != size[::-1] or values.max(initial=0) >= len(CLASSES):
-        raise BadTrainingData(
-            f"{path} is to have one byte a pixel under {len(CLASSES)}, "
-            f"{size[0]}x{size[1]} px as its photo."
-        )
-    return values.astype(np.uint8)
-
-
-def _shrunk(labels: np.ndarray, side: int) -> Tensor:
-    small = Image.fromarray(np.ascontiguousarray(labels)).resize(
-        (side, side), Image.Resampling.NEAREST
-    )
-    return torch.from_numpy(np.array(small))
-
-
-def _guessed(segmenter: Segmenter, x: Tensor, on_step: OnStep) -> Tensor:
-    """The segmenter's labels of N×3×R×R uint8, as uint8."""
-    found = []
-    for i in range(0, len(x), 32):
-        on_step(i / len(x), "guess labels")
-        found.append(segmenter.labels(model_dissection.to_float(x[i : i + 32])).to(torch.uint8))
-    return torch.cat(found)
-
-
 def train(plan: Plan, on_step: OnStep) -> Trained:
     """From a folder of photographs to a package, within ``plan.minutes`` in all.
 
@@ -203,7 +103,9 @@ def train(plan: Plan, on_step: OnStep) -> Trained:
         start = _start(plan, len(files))
         side = plan.resolution or (start.resolution if start else 64)
         eyes = segmenters.find(None, start)
-        photographs = read(plan, side, eyes, lambda f, stage: on_step(0.05 * f, stage))
+        photographs = photo_squares.read(
+            plan.folder, plan.labels, side, eyes, lambda f, stage: on_step(0.05 * f, stage)
+        )
         trainer = _trainer(plan, side, start, eyes)
         curve = _run(plan, trainer, photographs, start, lambda f, s: on_step(0.05 + 0.8 * f, s))
         draft = _card(plan, trainer, photographs, start)

@@ -7,16 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from ganpaint_engine import cli, errors, model_package, photo_training, segmenters
+from ganpaint_engine import cli, errors, model_package, photo_squares, photo_training, segmenters
 from ganpaint_engine.photo_training import Plan
 from ganpaint_engine.prior import load_model
+from ganpaint_engine.segmentation import CLASSES
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
         monkeypatch.setattr(f"ganpaint_engine.{name}", 2)
-    monkeypatch.setattr(photo_training, "WINDOWS", 40)
+    monkeypatch.setattr(photo_squares, "WINDOWS", 40)
     monkeypatch.setattr(photo_training, "MEASURED", 2)
 
 
@@ -109,32 +110,84 @@ def test_the_bundled_model_is_the_start_for_few_photos(album: Path) -> None:
     assert torch.allclose(trainer.nets.generator.layer(5).conv.weight, theirs, atol=1e-3)
 
 
-def test_labels_come_from_files_where_given(album: Path, tmp_path: Path) -> None:
-    labels = tmp_path / "labels"
-    labels.mkdir()
+@pytest.fixture
+def labels(album: Path, tmp_path: Path) -> Path:
+    """A label map of every photo: 2 above, 12 (the renderer's stairs) below, a row without."""
+    folder = tmp_path / "labels"
+    folder.mkdir()
     for path in album.iterdir():
         if path.stem.isdigit():
             with Image.open(path) as image:
-                Image.new("L", image.size, 2).save(labels / f"{path.stem}.png")
-    plan = Plan(album, "mine", 1, labels=labels)
-    found = photo_training.read(plan, 32, segmenters.find(None), lambda f, s: None)
+                values = np.full(image.size[::-1], 12, np.uint8)
+            values[: len(values) // 2], values[-1] = 2, 255
+            Image.fromarray(values).save(folder / f"{path.stem}.png")
+    return folder
+
+
+def labelled(album: Path, labels: Path) -> photo_squares.Photographs:
+    return photo_squares.read(album, labels, 32, segmenters.find(None), lambda f, s: None)
+
+
+def test_labels_come_from_files_where_given(album: Path, labels: Path) -> None:
+    found = labelled(album, labels)
     assert found.photos == 24
     assert len(found.labels) == len(found.pictures) == len(found.held)
-    assert found.labels.unique().tolist() == [2]
+    whole = found.labels[0]
+    assert whole[:15].unique().tolist() == [CLASSES.index("tree")]
+    assert whole[17:31].unique().tolist() == [CLASSES.index("path")]  # stairs, to a model
+    assert found.labels.max() < len(CLASSES)
     assert 0.05 < float(found.held.float().mean()) < 0.3
     Image.new("L", (5, 5)).save(labels / "03.png")
     with pytest.raises(errors.BadTrainingData, match="03"):
-        photo_training.read(plan, 32, segmenters.find(None), lambda f, s: None)
+        labelled(album, labels)
+
+
+def test_names_beside_the_label_maps(album: Path, labels: Path) -> None:
+    names = ["car", "car", "Dome", *["car"] * 9, "hill"]
+    (labels / photo_squares.NAMES).write_text("\n".join(names))
+    found = labelled(album, labels)
+    assert found.labels[0][:15].unique().tolist() == [CLASSES.index("dome")]
+    assert found.labels[0][17:31].unique().tolist() == [CLASSES.index("hill")]
+    (labels / photo_squares.NAMES).write_text("\n".join(["sky"] * 2 + ["car"] * 11))
+    guessed = labelled(album, labels)
+    plain = photo_squares.read(album, None, 32, segmenters.find(None), lambda f, s: None)
+    assert torch.equal(guessed.labels, plain.labels)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ("sky\ngrass\ntree", "value 12, which has no name"),
+        ("car\nlorry", "is to name the values"),
+        ("", "is to name the values"),
+        ("sky\n" * 300, "is to name the values"),
+    ],
+)
+def test_label_maps_that_cannot_be_understood(
+    album: Path, labels: Path, names: str, says: str
+) -> None:
+    (labels / photo_squares.NAMES).write_text(names)
+    with pytest.raises(errors.BadTrainingData, match=says):
+        labelled(album, labels)
+
+
+def test_values_that_no_renderer_writes(album: Path, labels: Path) -> None:
+    with Image.open(labels / "05.png") as image:
+        Image.new("L", image.size, 13).save(labels / "05.png")
+    with pytest.raises(errors.BadTrainingData, match=r"05\.png holds the value 13"):
+        labelled(album, labels)
+    with pytest.raises(errors.BadTrainingData, match="no folder of label maps"):
+        labelled(album, labels / "nowhere")
 
 
 def test_squares_cover_a_photo_and_lie_in_it() -> None:
     for width, height in ((100, 100), (300, 100), (100, 260), (130, 100)):
-        found = photo_training.squares(width, height, 6, 0)
+        found = photo_squares.squares(width, height, 6, 0)
         assert len(found) >= 6
         for x, y, side in found:
             assert x >= 0
             assert y >= 0
             assert x + side <= width
             assert y + side <= height
-    wide = photo_training.squares(300, 100, 1, 0)
+    wide = photo_squares.squares(300, 100, 1, 0)
     assert [(w.x, w.side) for w in wide] == [(0, 100), (100, 100), (200, 100)]
