@@ -125,7 +125,12 @@ def _one(
     row: Row = [(name[:28], rgb)]
     for stage, y in stages.items():
         shown = np.clip(np.rint(window.to_array(y, TILE)), 0, 255).astype(np.uint8)
-        row.append((f"{gap.STAGES[stage]}  {one.stages[stage]['psnr']:.1f} dB", shown))
+        row.append(
+            (
+                f"{gap.STAGES[stage].replace('δ', 'delta')}  {one.stages[stage]['psnr']:.1f} dB",
+                shown,
+            )
+        )
     row.append(("invertibility", gap.heat_map(rgb, cells)))
     for trial, stroke, edit in gap.try_edits(
         photo, rgb, judge, lambda f, stage: on_step(0.3 + 0.7 * f, stage), *edits
@@ -137,7 +142,7 @@ def _one(
 
 def _told(trial: gap.Trial) -> str:
     shares = ("?" if v is None else f"{v:.2f}" for v in (trial.before, trial.after))
-    return f"{trial.operation} {trial.concept} " + "→".join(shares)
+    return f"{trial.operation} {trial.concept} " + " to ".join(shares)
 
 
 def _outlined(edit: Edit, stroke: np.ndarray) -> np.ndarray:

@@ -11,7 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.narrow.cases import Case
-from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, paste, window
+from ganpaint_engine import (
+    adaptation,
+    concepts,
+    detail,
+    exemplars,
+    inversion,
+    paste,
+    selection,
+    window,
+)
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.compositing import COMPOSITES, RESIDUAL
 from ganpaint_engine.encoder import GRID, Encoder
@@ -25,10 +34,11 @@ class Way:
     """How an edit is made; the defaults are the engine's.
 
     steps, stay: of the refinement of r. encoder_steps: E itself is trained on the photo for so
-    many. hole: E is told of the stroke. look: p_c is what the photo's own cells of the concept
-    look like. tone: p_c's other units are moved by the difference between the photo's mean r and
-    the model's. rim: weight of a perceptual term in the stroke's rim for δ. fine: which detail new
-    content gets, ``photo`` (what the engine does), ``usual`` or ``none``.
+    many. hole: E is told of the stroke. look: p_c is what the photo's own cells of the concept look
+    like. tone: how far new cells' units, but the concept's own, are moved by the difference between
+    the photo's mean r and the exemplars'. own: what is removed becomes the photo's nearest cells,
+    and not an exemplar's. rim: weight of a perceptual term in the stroke's rim for δ. fine: which
+    detail new content gets, ``photo`` (what the engine does), ``usual`` or ``none``.
     """
 
     title: str
@@ -38,7 +48,8 @@ class Way:
     encoder_steps: int = 0
     hole: bool = False
     look: bool = False
-    tone: bool = False
+    tone: float = 0.0
+    own: bool = False
     rim: float = 0.0
     fine: str = "photo"
 
@@ -54,7 +65,12 @@ WAYS = {
     "no-detail": Way("without detail in octaves", fine="none"),
     "usual-detail": Way("detail only as the model's pictures have it", fine="usual"),
     "look": Way("appearance taken from the photo itself", look=True),
-    "tone": Way("p_c moved to the photo's mean r", tone=True),
+    "tone": Way("p_c moved halfway to the photo's mean r", tone=0.5),
+    "tone-whole": Way("p_c moved to the photo's mean r", tone=1.0),
+    "look-tone": Way("the photo's own appearance, and p_c moved", look=True, tone=0.5),
+    "tone-poisson": Way("composite: poisson, and p_c moved", "poisson", tone=0.5),
+    "own": Way("removed: the photo's nearest cells", own=True),
+    "own-poisson": Way("composite: poisson, the photo's nearest cells", "poisson", own=True),
     "rim": Way("perceptual term in the stroke's rim for δ", rim=1.0),
     "hole": Way("E told of the stroke as a hole", hole=True),
     "steps": Way("120 steps of r, held a fifth as strongly", steps=120, stay=0.02),
@@ -114,12 +130,12 @@ class Maker:
         """The case, edited that way. ``number``: tells it from the others."""
         place, mask = self.place(case), self.mask(case)
         opened = self._open(number, case, way, mask)
-        key = number, *way.opening, way.look, way.tone, way.rim
+        key = number, *way.opening, way.look, way.tone, way.own, way.rim
         if key not in self._drawn:
             self._drawn[key] = self._draw(case, way, opened, mask)
         y, y_e = self._drawn[key]
         fine = self._fine(case, way, opened, mask) if case.operation == "add" else None
-        stroke = case.stroke.astype(np.float32) / 255
+        stroke = selection.read(case.stroke, *case.stroke.shape[::-1])
         patch = paste.paste(
             case.photo, stroke, place, y, y_e, 0, detail=fine, composite=way.composite
         )
@@ -169,19 +185,23 @@ class Maker:
         """r_e of a case."""
         prior, concept = self.prior, self.prior.concept(case.concept)
         u, cover = window.stroke_on_grid(mask), F.adaptive_avg_pool2d(mask, GRID)
-        if case.operation == "remove":
-            return exemplars.take_out(r, u, concept, prior.exemplars)
+        others = torch.ones(1, r.shape[1], 1, 1)
         look = None
         if way.look:
             own = (concepts.presence(r, concept) >= 1).float() * (u == 0)
             if own.sum() >= detail.FEWEST_CELLS:
                 look = concepts.mean_over(r, own).flatten()
-        r_e = exemplars.insert(r, u, cover, concept, prior.exemplars, look=look)
-        if way.tone and prior.exemplars is not None and (u == 0).any():
+        if case.operation == "remove" and way.own:
+            r_e = concepts.edit(r, u, exemplars.nearest(r, u, concept))
+        elif case.operation == "remove":
+            r_e = exemplars.take_out(r, u, concept, prior.exemplars)
+        else:
+            r_e = exemplars.insert(r, u, cover, concept, prior.exemplars, look=look)
             others = 1 - concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
+        if way.tone and prior.exemplars is not None and (u == 0).any():
             model = prior.exemplars.r.mean((0, 2, 3)).view(1, -1, 1, 1)
             here = concepts.mean_over(r, (u == 0).float())
-            r_e = r_e + 0.5 * u * others * (here - model)
+            r_e = r_e + way.tone * u * others * (here - model)
         return r_e
 
     def _fine(self, case: Case, way: Way, opened: Opened, mask: Tensor) -> np.ndarray | None:
