@@ -107,17 +107,19 @@ def test_the_run_measures_every_way(
 
 def test_measures() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.integers(98, 103, (256, 256, 3)).astype(np.uint8)
+    rough, smooth = (
+        rng.integers(100 - n, 100 + n, (256, 256, 3)).astype(np.uint8) for n in (60, 2)
+    )
     stroke = np.zeros((256, 256), np.uint8)
     stroke[64:192, 64:192] = 255
-    pasted = truth.copy()
-    pasted[64:192, 64:192] = (200, 60, 60)
-    assert measures.colour(truth, truth, stroke) == pytest.approx(0)
-    assert measures.colour(pasted, truth, stroke) > 30
-    assert measures.contrast(pasted, truth, stroke) < -1
-    assert measures.contrast(truth, truth, stroke) == pytest.approx(0)
-    assert measures.seam(pasted, truth, stroke) > 0.5
-    assert measures.seam(truth, truth, stroke) == pytest.approx(0)
+    red = smooth.copy()
+    red[64:192, 64:192] = (200, 60, 60)
+    assert measures.colour(smooth, smooth, stroke) == pytest.approx(0)
+    assert measures.colour(red, smooth, stroke) > 30
+    assert measures.contrast(smooth, rough, stroke) < -2
+    assert measures.contrast(rough, smooth, stroke) > 2
+    assert measures.seam(red, smooth, stroke) > 0.5
+    assert measures.seam(smooth, smooth, stroke) == pytest.approx(0)
 
 
 def test_the_best_way_must_do_the_edit() -> None:
