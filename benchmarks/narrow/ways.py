@@ -204,8 +204,10 @@ class Maker:
             r_e = r_e + way.tone * u * others * (here - model)
         return r_e
 
-    def _fine(self, case: Case, way: Way, opened: Opened, mask: Tensor) -> np.ndarray | None:
-        """Detail for new content, as ``editing.fine_detail`` but for ``way.fine``."""
+    def _fine(
+        self, case: Case, way: Way, opened: Opened, mask: Tensor
+    ) -> list[float] | float | None:
+        """How strong new content's detail is: as ``editing.fine_detail``, but for ``way.fine``."""
         place, concept = self.place(case), self.prior.concept(case.concept)
         usual = self.prior.info.detail(case.concept)
         levels = None
@@ -219,7 +221,7 @@ class Maker:
                 levels = [min(max(level, usual / 2), 2 * usual) for level in levels]
         if way.fine == "none" or (levels is None and not usual):
             return None
-        return detail.noise(place.side, self.prior.resolution, levels or usual, 0)
+        return levels or usual
 
 
 def trained_on(prior: Prior, x: Tensor, steps: int) -> Encoder:
