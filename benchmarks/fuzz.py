@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from benchmarks import fuzz_live
-from benchmarks.fuzz_targets import TARGETS, Expected, mutate
+from benchmarks.fuzz_mutation import mutate
+from benchmarks.fuzz_targets import TARGETS, Expected
 from benchmarks.processes import own_home
 
 _SLOWEST = 5.0  # seconds for one input: more is a hang

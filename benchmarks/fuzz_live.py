@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from benchmarks.fuzz_targets import client_headers, mutate
+from benchmarks.fuzz_mutation import mutate
+from benchmarks.fuzz_targets import client_headers
 from benchmarks.processes import PATIENCE, PRODUCT, QUICK, EngineProcess
 from ganpaint_engine import errors
 from ganpaint_engine.client import Client

@@ -6,9 +6,7 @@ input that it refuses as it should, and anything else it raises is a finding.
 
 from __future__ import annotations
 
-import copy
 import json
-import random
 import shutil
 import struct
 import sys
@@ -28,9 +26,11 @@ from ganpaint_engine.errors import GanpaintError, InternalError
 from ganpaint_engine.service import protocol
 
 sys.path.insert(0, str(paths.plugins_dir() / "bridge"))
-from ganpaint_bridge.events import job_event
+from ganpaint_bridge.choices import Offer
+from ganpaint_bridge.events import ANSWERS, answer_event, event_text, job_event
 from ganpaint_bridge.locate import find_engine
 from ganpaint_bridge.msgpack_lite import MsgpackError, packb, unpackb
+from ganpaint_bridge.recipe import read_recipe, why_not_again
 from ganpaint_bridge.zmtp import Zmtp, ZmtpError
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"PLAIN".ljust(20, b"\0") + bytes(32)
@@ -74,20 +74,27 @@ def client_headers() -> list[bytes]:
         {"type": "HELLO", "protocol": protocol.VERSION, "client": "fuzz", "nonce": bytes(16)},
         request(),
         request(params={"concept": "tree", "operation": "remove", "quality": "preview"}),
+        request(params={"concept": "tree", "operation": "add", "context": "whole", "grow": 5,
+                        "feather": 2.5, "composite": "poisson"}),
+        {"type": "LOOKS", "model": "churches"},
         {"type": "CANCEL", "job_id": "fuzz"},
         {"type": "FETCH", "job_id": "fuzz"},
         {"type": "STATUS"},
         {"type": "STATS"},
-    ]
+    ]  # fmt: skip
     return [protocol.pack(header) for header in headers]
 
 
 def engine_headers() -> list[bytes]:
-    """Packed headers such as an engine sends about a job."""
+    """Packed headers such as an engine sends, about a job or itself."""
     patch = {"width": 2, "height": 2, "channels": 4, "dtype": "uint8"}
     headers = [
         {"type": "QUEUED", "job_id": "fuzz", "position": 1},
-        {"type": "PROGRESS", "job_id": "fuzz", "fraction": 0.5, "stage": "adapt"},
+        {"type": "PROGRESS", "job_id": "fuzz", "fraction": 0.5, "stage": "refine"},
+        {"type": "PROGRESS", "job_id": "fuzz", "fraction": 0.1, "stage": "encode",
+         "warnings": ["This picture is unlike those that the model knows."]},
+        {"type": "LOOKS_REPLY", "model": "churches",
+         "looks": [{"concept": "tree", "variant": "autumn", "width": 2, "height": 2}]},
         {"type": "RESULT", "job_id": "fuzz", "name": "Add tree", "offset": [1.0, 2],
          "patch": patch, "report": {"seed": 1}},
         {"type": "FAILED", "job_id": "fuzz", "code": "busy", "message": "m", "detail": {}},
@@ -137,11 +144,36 @@ def bridge_zmtp(data: bytes) -> None:
 
 
 def bridge_event(data: bytes) -> None:
-    """What the bridge makes of an engine's message about a job."""
+    """What the bridge makes of an engine's message, and a plug-in shows of it."""
     try:
-        job_event(unpackb(data), [bytes(16)])
+        header = unpackb(data)
+        answers = header["type"] in ANSWERS
+        event = answer_event(header, [bytes(12)]) if answers else job_event(header, [bytes(16)])
     except (MsgpackError, ValueError, TypeError, KeyError) as error:
         raise Expected from error
+    if event is not None:
+        _ = event_text(event), event.warnings
+
+
+def bridge_offer(data: bytes) -> None:
+    """What a plug-in offers after an engine's WELCOME: nothing in it is refused, only left out."""
+    try:
+        welcome = unpackb(data)
+    except MsgpackError as error:
+        raise Expected from error
+    if not isinstance(welcome, dict):
+        raise Expected
+    offer = Offer.of(welcome)
+    for concept in offer.concepts:
+        _ = offer.operations(concept), offer.variants(concept)
+
+
+def recipe(data: bytes) -> None:
+    """The recipe of a layer, out of a picture file that anybody may have made."""
+    offer = Offer.of(unpackb(_welcome()[0]))
+    _ = why_not_again(data, offer)
+    if read_recipe(data) is None:
+        raise Expected
 
 
 @cache
@@ -229,6 +261,44 @@ def model_weights(data: bytes) -> None:
 # -- seeds ---------------------------------------------------------------------------------------
 
 
+def _welcome() -> list[bytes]:
+    model = {
+        "name": "churches",
+        "version": "1",
+        "resolution": 64,
+        "concepts": ["tree", "dome"],
+        "operations": {"tree": ["add", "restyle"]},
+        "variants": {"tree": ["autumn"]},
+    }
+    welcome = {
+        "type": "WELCOME",
+        "protocol": protocol.VERSION,
+        "default_model": "churches",
+        "models": [model],
+        "capabilities": ["edit"],
+        "limits": protocol.LIMITS,
+    }
+    return [packb(welcome)]  # fmt: skip
+
+
+def _recipes() -> list[bytes]:
+    made = {
+        "concept": "tree",
+        "operation": "restyle",
+        "strength": 0.8,
+        "seed": 3,
+        "variant": "autumn",
+        "model": "churches",
+        "context": "auto",
+        "grow": 4,
+        "feather": 1.5,
+        "composite": "residual",
+        "psnr": {"adapted": 30.5},
+    }
+    named = {"concept": "dome", "operation": "add", "strength": "high", "like": True}
+    return [json.dumps(one).encode() for one in (made, named)]  # fmt: skip
+
+
 def _zmtp_seeds() -> list[bytes]:
     message = b"\x01\x03abc\x00\x02de" + b"\x02" + struct.pack(">Q", 300) + bytes(300)
     streams = [GREETING + WELCOME + READY, WELCOME + READY, READY, b"\x04\x0a\x04PING\x00\x64abc"]
@@ -309,100 +379,10 @@ TARGETS: dict[str, Target] = {
     "msgpack": Target(bridge_msgpack, lambda: [*client_headers(), *engine_headers()], maps=True),
     "zmtp": Target(bridge_zmtp, _zmtp_seeds),
     "event": Target(bridge_event, engine_headers, maps=True),
+    "offer": Target(bridge_offer, _welcome, maps=True),
+    "recipe": Target(recipe, _recipes, 2),
     "runtime": Target(runtime_file, _runtime_seeds, 20),
     "picture": Target(picture, _pictures, 50),
     "card": Target(model_card, _cards, 50),
     "weights": Target(model_weights, _weights, 500),
 }
-
-
-# -- mutation ------------------------------------------------------------------------------------
-
-_EDGES = (
-    *(b"\0", b"\xff", b"\x7f", b"\x80", b"\xc1", b"\x06", b"\xff" * 8, b"\x7f" + b"\xff" * 7),
-    *(b"\xdd\xff\xff\xff\xff", b"\xcb\x7f\xf0" + bytes(6), b'"', b"[", b"{", b"1e999"),
-)
-_VALUES: tuple[Any, ...] = (
-    *(None, True, -1, 0, 1, 3, 2**31, 2**63, -(2**63), 0.5, -0.0, float("inf"), float("nan")),
-    *("", "x" * 5000, "../..", "tree\0", b"", bytes(40), [], [[]] * 20, {}, {"a": {}}, "uint8"),
-)
-
-
-def mutate(rng: random.Random, seeds: Sequence[bytes], maps: bool = False) -> bytes:
-    """A new input: one of the seeds with a few changes, or, one time in ten, noise.
-
-    With ``maps`` the seeds are packed maps, and half of the inputs are maps with other values.
-    """
-    chance = rng.random()
-    if chance < 0.1:
-        return rng.randbytes(rng.randrange(200))
-    if maps and chance < 0.55:
-        return _other_values(rng, msgpack.unpackb(rng.choice(seeds)))
-    data = bytearray(rng.choice(seeds))
-    for _ in range(rng.choice((1, 1, 2, 3, 8))):
-        _CHANGES[rng.randrange(len(_CHANGES))](rng, data, seeds)
-    return bytes(data)
-
-
-def _other_values(rng: random.Random, whole: dict[str, Any]) -> bytes:
-    """The map with one or two values, at any depth, replaced, left out or added."""
-    for _ in range(rng.choice((1, 1, 2))):
-        inner = whole
-        while nested := [v for v in inner.values() if isinstance(v, dict) and v]:
-            if rng.random() < 0.4:
-                break
-            inner = rng.choice(nested)
-        key = rng.choice(list(inner)) if inner else "type"
-        if rng.random() < 0.2:
-            inner.pop(key, None)
-        else:
-            inner[key if rng.random() < 0.9 else "extra"] = copy.deepcopy(rng.choice(_VALUES))
-    packed: bytes = msgpack.packb(whole)
-    return packed
-
-
-def _at(rng: random.Random, data: bytearray) -> int:
-    """A place; the beginning, where headers are, more often than the rest."""
-    end = len(data) if rng.random() < 0.5 else min(len(data), 64)
-    return rng.randrange(end + 1)
-
-
-def _flip(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at = _at(rng, data)
-    if at < len(data):
-        data[at] ^= 1 << rng.randrange(8)
-
-
-def _set(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at = _at(rng, data)
-    data[at : at + 1] = bytes([rng.randrange(256)])
-
-
-def _insert(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at = _at(rng, data)
-    data[at:at] = rng.choice(_EDGES)
-
-
-def _overwrite(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at, edge = _at(rng, data), rng.choice(_EDGES)
-    data[at : at + len(edge)] = edge
-
-
-def _cut(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at = _at(rng, data)
-    del data[at : at + rng.choice((1, 2, 8, 64, 1 << 30))]
-
-
-def _double(rng: random.Random, data: bytearray, _: Sequence[bytes]) -> None:
-    at = _at(rng, data)
-    piece = data[at : at + rng.choice((1, 4, 32))]
-    data[at:at] = piece * rng.choice((1, 2, 70))
-
-
-def _splice(rng: random.Random, data: bytearray, seeds: Sequence[bytes]) -> None:
-    other = rng.choice(seeds)
-    start = rng.randrange(len(other) + 1)
-    data[_at(rng, data) :] = other[start : start + 4096]
-
-
-_CHANGES = (_flip, _set, _insert, _overwrite, _cut, _double, _splice)

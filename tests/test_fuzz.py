@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks import fuzz, fuzz_targets
 from benchmarks.fuzz_targets import TARGETS, Expected
 
-PARSERS = ("header", "msgpack", "zmtp", "event")
+PARSERS = ("header", "msgpack", "zmtp", "event", "offer", "recipe")
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 leaf = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text()
 tree = st.recursive(
@@ -35,7 +35,7 @@ def test_any_bytes(name: str, data: bytes) -> None:
         TARGETS[name].run(data)
 
 
-@pytest.mark.parametrize("name", ["header", "msgpack", "event"])
+@pytest.mark.parametrize("name", ["header", "msgpack", "event", "offer"])
 @QUICK
 @given(types, st.dictionaries(keys, tree, max_size=6))
 def test_any_map(name: str, kind: str, values: dict[str, object]) -> None:

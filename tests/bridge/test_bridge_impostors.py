@@ -134,3 +134,18 @@ def test_a_result_that_does_not_fit(home, changes):
         write_runtime(f"tcp://127.0.0.1:{babbler.port}", token)
         client = bridge()
         assert code_of(client, submit(client, job_id="j")) == "engine_unreachable"
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"type": "QUEUED", "position": "1"},
+        {"type": "PROGRESS", "fraction": 0.5, "stage": "encode", "warnings": 5},
+    ],
+)
+def test_news_that_a_plugin_could_not_show(home, news):
+    token = security.new_token()
+    with Babbler(token, [[protocol.pack({**news, "job_id": "j"})]]) as babbler:
+        write_runtime(f"tcp://127.0.0.1:{babbler.port}", token)
+        client = bridge()
+        assert code_of(client, submit(client, job_id="j")) == "engine_unreachable"

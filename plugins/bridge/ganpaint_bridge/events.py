@@ -99,9 +99,13 @@ def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:
     """
     kind, job_id = header["type"], header["job_id"]
     if kind == "QUEUED":
+        if not isinstance(header.get("position", 0), int):
+            raise TypeError("a position that is no whole number")
         return Event("queued", job_id, header=header)
     if kind == "PROGRESS":
         fraction = min(1.0, max(0.0, float(header["fraction"])))
+        if not isinstance(header.get("warnings") or [], list):
+            raise TypeError("warnings that are no list")
         return Event("progress", job_id, fraction, str(header["stage"]), header)
     if kind == "RESULT":
         patch = header["patch"]
