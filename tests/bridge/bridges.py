@@ -1,11 +1,13 @@
 """Helpers for tests of the bridge's Engine."""
 
+import contextlib
 import time
 
-from engines import PATIENCE
+from engines import PATIENCE, until
 from ganpaint_bridge import Engine
 
 from ganpaint_engine import errors
+from ganpaint_engine.service import lifecycle
 
 
 def bridge(start=False, **options):
@@ -39,3 +41,10 @@ def code_of(engine, job):
     assert error.message
     assert error.code in errors.BY_CODE
     return error.code
+
+
+def end_engine():
+    """No engine runs after this; one that is leaving already is waited for."""
+    with contextlib.suppress(errors.EngineUnreachable):
+        lifecycle.stop()
+    until(lambda: lifecycle.running() is None, "the engine's end")

@@ -13,7 +13,7 @@ import pytest
 from bridges import bridge, code_of, pump_for, submit
 from engines import SCRIPT, active, edit, is_free, until
 from ganpaint_bridge import BridgeError, Event, error_text, event_text, run
-from ganpaint_bridge.locate import clean_environment
+from ganpaint_bridge.starting import clean_environment
 from strangers import write_runtime
 
 from ganpaint_engine import errors, paths
@@ -180,6 +180,7 @@ def test_without_leave_to_start_there_is_none(home):
     "command", ["", "/nowhere/python -m ganpaint_engine", f"{sys.executable} -m no_such_module"]
 )
 def test_no_engine_installed(home, monkeypatch, command):
+    monkeypatch.setenv("PATH", str(home))
     monkeypatch.setenv("GANPAINT_ENGINE", command)
     client = bridge(start=True)
     assert code_of(client, submit(client)) == "engine_missing"
@@ -192,7 +193,10 @@ def test_no_engine_installed(home, monkeypatch, command):
 
 
 def test_without_install_json_and_home(tmp_path, monkeypatch):
-    monkeypatch.delenv("GANPAINT_HOME", raising=False)
+    for name in ("GANPAINT_HOME", "GANPAINT_ENGINE", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "PATH"):
+        monkeypatch.setenv(name, str(tmp_path))
     client = bridge(start=True, folder=str(tmp_path))
     assert code_of(client, submit(client)) == "engine_missing"
 

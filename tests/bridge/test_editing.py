@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from bridges import end_engine
 from engines import PATIENCE
 from ganpaint_bridge import BridgeError, host, life
 from ganpaint_bridge.life import Ending
@@ -27,7 +28,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("GANPAINT_HOME", str(tmp_path))
     monkeypatch.setenv("GANPAINT_ENGINE", STUB)
     yield tmp_path
-    lifecycle.stop()
+    end_engine()
 
 
 @pytest.fixture

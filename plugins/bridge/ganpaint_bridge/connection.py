@@ -8,6 +8,7 @@ import socket
 import time
 from typing import List, Optional, Sequence
 
+from .words import _
 from .zmtp import Zmtp
 
 _CHUNK = 1 << 20
@@ -80,7 +81,7 @@ class Connection:
         interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
         self._selector.modify(self._socket, interest)
         ready = 0
-        for _, mask in self._selector.select(wait):
+        for _key, mask in self._selector.select(wait):
             ready |= mask
         if not ready:
             return None
@@ -116,5 +117,5 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return b""
         if not data:
-            raise Lost("the engine closed the connection")
+            raise Lost(_("the engine closed the connection"))
         return data

@@ -15,12 +15,16 @@ import time
 import uuid
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from . import settings
 from .connection import Connection, Lost
-from .errors import BridgeError
+from .errors import BridgeError, engine_error
 from .events import ANSWERS, FINAL, Event, answer_event, job_event
 from .life import Ending
-from .locate import Runtime, Starter, find_engine, read_install, runtime_file, start_command
+from .locate import Runtime, find_engine
 from .msgpack_lite import MsgpackError, packb, unpackb
+from .places import read_install, runtime_file
+from .starting import Starter, start_command
+from .words import _
 from .zmtp import Refused, Zmtp, ZmtpError
 
 PROTOCOL = "1.1"
@@ -48,8 +52,8 @@ class Engine:
         folder: Optional[str] = None,
         secret: Optional[bytes] = None,
     ) -> None:
-        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        self._install = read_install(folder or here)
+        self._folder = folder or ""
+        self._install = read_install(self._folder)
         self._client = client
         self.secret = secret or os.urandom(32)
         self._may_start = start
@@ -109,7 +113,7 @@ class Engine:
             params["variant"] = variant
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
-            raise BridgeError("bad_request", "There is a job of this id already.")
+            raise BridgeError("bad_request", _("There is a job of this id already."))
         keys: Dict[str, Any] = {"keep_result": keep_result, "keep_photo": keep_photo}
         if slot is not None:
             keys["slot"] = slot
@@ -209,12 +213,14 @@ class Engine:
         except Lost as error:
             self._lost(str(error))
         except Refused:
-            text = "The engine does not accept the plug-in's token."
+            text = _("The engine does not accept the plug-in's token.")
             self._fail(BridgeError("wrong_token", text))
         except OSError as error:
-            self._fail(BridgeError("engine_unreachable", "The engine is out of reach: %s" % error))
+            self._fail(
+                BridgeError("engine_unreachable", _("The engine is out of reach: %s") % error)
+            )
         except (ZmtpError, MsgpackError, KeyError, TypeError, ValueError) as error:
-            text = "The engine's answer is not understood: {}".format(error)
+            text = _("The engine's answer is not understood: %s") % error
             self._fail(BridgeError("engine_unreachable", text))
         except BridgeError as error:
             self._fail(error)
@@ -255,9 +261,10 @@ class Engine:
         if runtime is not None and runtime != self._unreachable:
             self._connect(runtime)
         elif not self._may_start:
-            raise BridgeError("engine_unreachable", "No GANPaint engine is running.")
+            raise BridgeError("engine_unreachable", _("No GANPaint engine is running."))
         elif self._starter is None:
-            self._starter = Starter(start_command(self._install))
+            chosen = settings.read(self._folder).engine
+            self._starter = Starter(start_command(self._install, chosen))
             self._start_limit = time.monotonic() + _START_SECONDS
             self._state = "starting"
         else:
@@ -276,7 +283,8 @@ class Engine:
         if self._state == "starting" and failure is not None:
             raise failure
         if self._state == "starting" and now > self._start_limit:
-            raise BridgeError("engine_unreachable", "The engine was started but does not answer.")
+            text = _("The engine was started but does not answer.")
+            raise BridgeError("engine_unreachable", text)
 
     def _connect(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -308,7 +316,7 @@ class Engine:
         for message in messages:
             self._take(unpackb(message[0]), message[1:])
         if self._state == "connecting" and not messages and time.monotonic() > self._answer_limit:
-            raise BridgeError("engine_unreachable", "The engine does not answer.")
+            raise BridgeError("engine_unreachable", _("The engine does not answer."))
 
     def _send(self, header: Dict[str, Any], frames: Tuple[bytes, ...] = ()) -> None:
         if self._connection is not None:
@@ -317,7 +325,7 @@ class Engine:
     def _take(self, header: Dict[str, Any], frames: List[bytes]) -> None:
         kind = header["type"]
         if kind == "ERROR":
-            error = BridgeError(str(header["code"]), str(header["message"]))
+            error = engine_error(header)
             if self._state == "connecting":
                 raise error
             refused = header.get("about") not in (None, "", "SUBMIT")
@@ -337,10 +345,12 @@ class Engine:
 
     def _take_welcome(self, header: Dict[str, Any]) -> None:
         if not self._runtime.proves(self._nonce, header.get("proof")):
-            raise BridgeError("wrong_token", "Who answered is not the engine that was started.")
+            text = _("Who answered is not the engine that was started.")
+            raise BridgeError("wrong_token", text)
         if str(header["protocol"]).split(".")[0] != _MAJOR:
-            text = "The engine speaks protocol {}, the plug-in {}."
-            raise BridgeError("protocol_mismatch", text.format(header["protocol"], PROTOCOL))
+            versions = {"engine": header["protocol"], "plugin": PROTOCOL}
+            text = _("The engine speaks protocol %(engine)s, the plug-in %(plugin)s.") % versions
+            raise BridgeError("protocol_mismatch", text)
         self.welcome = header
         self._state = "ready"
         self._events.append(Event("welcome", header=header))
@@ -354,7 +364,7 @@ class Engine:
             if frames is None:
                 continue
             if len(frames) > 1 and len(frames[2]) > limit:  # the engine would drop the connection
-                text = "The photo has more than {} megapixels.".format(limit // 1000000)
+                text = _("The photo has more than %d megapixels.") % (limit // 1000000)
                 error = BridgeError("photo_too_large", text)
                 self._events.append(Event("failed", job_id, error=error))
                 del self._jobs[job_id]
@@ -373,7 +383,7 @@ class Engine:
                 self._connection = None
             self._state = "finding"
         elif self._jobs or self._state != "ready":
-            text = "The connection to the engine was lost ({}).".format(reason)
+            text = _("The connection to the engine was lost (%s).") % reason
             self._fail(BridgeError("engine_unreachable", text))
         else:  # it left because nothing was to do; the next submit starts it again
             self._disconnect()
@@ -399,7 +409,7 @@ def _submit_frames(
     pixels, width, height, channels = image
     mask_pixels, mask_width, mask_height = mask
     if len(pixels) != width * height * channels or len(mask_pixels) != mask_width * mask_height:
-        raise BridgeError("bad_request", "The picture's bytes do not fit its size.")
+        raise BridgeError("bad_request", _("The picture's bytes do not fit its size."))
     header = {
         "type": "SUBMIT",
         "job_id": job_id,
@@ -427,8 +437,8 @@ def run(engine: Engine, job_id: str, on_event: Optional[Callable[[Event], None]]
             if event.type == "result":
                 return event
             if event.type == "cancelled":
-                raise BridgeError("cancelled", "The edit was cancelled.")
+                raise BridgeError("cancelled", _("The edit was cancelled."))
             if event.type == "superseded":
-                raise BridgeError("superseded", "A newer edit took its place.")
+                raise BridgeError("superseded", _("A newer edit took its place."))
             if event.type == "failed" and event.error is not None:
                 raise event.error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from .words import _, later
+from .words import _, is_english, later
 
 
 class BridgeError(Exception):
@@ -15,6 +15,49 @@ class BridgeError(Exception):
         self.code = code
         self.message = message
         self.detail = detail or {}
+        self.is_engines = False  # then the message is in English
+
+
+def engine_error(header: Dict[str, Any]) -> BridgeError:
+    """The error of a FAILED or ERROR message. Raises KeyError."""
+    detail = header.get("detail")
+    error = BridgeError(
+        str(header["code"]), str(header["message"]), detail if isinstance(detail, dict) else None
+    )
+    error.is_engines = True
+    return error
+
+
+# What the engine's codes mean, where its own English message cannot be read by everybody.
+_SENTENCES = {
+    "bad_request": later("The engine does not take this request."),
+    "disk_full": later("There is not enough room on the disk."),
+    "engine_unreachable": later("The engine on the other machine cannot be reached."),
+    "image_corrupt": later("The picture is damaged."),
+    "internal": later("The engine made a mistake."),
+    "mask_empty": later("Nothing is selected."),
+    "mask_size": later("The selection is not of the photo's size."),
+    "model_busy": later("Another program is changing the model at the moment."),
+    "model_damaged": later("The model's files are damaged."),
+    "model_not_prepared": later("The model cannot edit photos: it was not prepared for that."),
+    "not_allowed": later("The engine on the other machine does not allow this."),
+    "out_of_memory": later("There was not enough memory for this edit."),
+    "photo_too_large": later("The photo has too many pixels."),
+    "photo_too_small": later("The photo is too small: each side needs 64 pixels or more."),
+    "protocol_mismatch": later("The plug-in and the engine are of versions that do not fit."),
+    "queue_full": later("The engine has too many edits waiting already."),
+    "rate_limited": later("The engine was asked too often in one second."),
+    "segmenter_missing": later("A file that the model needs is missing."),
+    "storage": later("The engine cannot write into its folder."),
+    "superseded": later("A newer edit took its place."),
+    "unknown_concept": later("The model does not know this concept."),
+    "unknown_job": later("The engine does not know this edit any more."),
+    "unknown_model": later("This model is not installed."),
+    "unknown_variant": later("The model does not have this look."),
+    "unsupported_operation": later("The model cannot do this with the concept."),
+    "wrong_key": later("The engine on the other machine does not let this one's key in."),
+    "wrong_token": later("The engine does not accept the plug-in's token."),
+}
 
 
 # What to do next, where the engine's own message cannot know that it is shown inside an editor.
@@ -34,7 +77,14 @@ _ADVICE = {
 def error_text(error: BridgeError) -> str:
     """The text a plug-in shows for ``error``: what happened, and what to do about it."""
     advice = _ADVICE.get(error.code, "")
-    return "{}\n{}".format(error.message, _(advice)) if advice else error.message
+    return "%s\n%s" % (sentence(error), _(advice)) if advice else sentence(error)
+
+
+def sentence(error: BridgeError) -> str:
+    """What happened. The engine's own message tells more, but in English."""
+    if error.is_engines and error.code in _SENTENCES and not is_english():
+        return _(_SENTENCES[error.code])
+    return error.message
 
 
 def warning_text(sentence: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from .errors import BridgeError
+from .errors import BridgeError, engine_error, sentence
 from .words import _, later, plural
 
 ANSWERS = {
@@ -71,7 +71,7 @@ def event_text(event: Event) -> str:
     if event.type == "progress":
         return _(_STAGES[event.stage]) if event.stage in _STAGES else "…"
     if event.type == "failed" and event.error is not None:
-        return event.error.message
+        return sentence(event.error)
     return _(_ENDS.get(event.type, later("Connected to the engine.")))
 
 
@@ -117,8 +117,7 @@ def job_event(header: Dict[str, Any], frames: List[bytes]) -> Optional[Event]:
             raise ValueError("the patch is not of the announced size")
         return Event("result", job_id, 1.0, "", header, frames)
     if kind == "FAILED":
-        error = BridgeError(str(header["code"]), str(header["message"]), header.get("detail"))
-        return Event("failed", job_id, header=header, error=error)
+        return Event("failed", job_id, header=header, error=engine_error(header))
     if kind in ("CANCELLED", "SUPERSEDED"):
         return Event(kind.lower(), job_id, header=header)
     return None

@@ -4,6 +4,7 @@ Nothing here knows an editor: the GIMP and the Krita plug-in bring pixels and wi
 the words and the order of events.
 """
 
+from . import settings
 from .choices import (
     COMPOSITES,
     CONTEXTS,
@@ -29,6 +30,7 @@ from .choices import (
     quality_label,
     title,
 )
+from .doctor import Doctor, Line
 from .editing import Editing, Update
 from .pictures import (
     Patch,
@@ -45,8 +47,9 @@ from .recipe import RECIPE_NAME, read_recipe, why_not_again, write_recipe
 __all__ = [
     "COMPOSITES", "CONTEXTS", "DEFAULT_OFFER", "FEATHER_RANGE", "GROW_RANGE", "KNOWN_CONCEPTS",
     "OPERATIONS", "QUALITIES", "RECIPE_NAME", "SEED_MAX", "STRENGTH_DEFAULT", "STRENGTH_RANGE",
-    "EditRequest", "Editing", "Look", "Offer", "Patch", "Picture", "Update", "check_picture",
-    "composite_label", "concept_named", "context_label", "edit_title", "failure_text", "internal",
-    "layer_name", "name_label", "no_selection", "operation_label", "quality_label", "read_patch",
-    "read_recipe", "title", "why_not_again", "write_recipe", "wrong_layer",
+    "Doctor", "EditRequest", "Editing", "Line", "Look", "Offer", "Patch", "Picture", "Update",
+    "check_picture", "composite_label", "concept_named", "context_label", "edit_title",
+    "failure_text", "internal", "layer_name", "name_label", "no_selection", "operation_label",
+    "quality_label", "read_patch", "read_recipe", "settings", "title", "why_not_again",
+    "write_recipe", "wrong_layer",
 ]  # fmt: skip

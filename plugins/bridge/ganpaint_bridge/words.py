@@ -36,6 +36,11 @@ def _(message: str) -> str:
     return _catalogue().gettext(message)
 
 
+def is_english() -> bool:
+    """Whether what is shown is as it stands in the source."""
+    return not isinstance(_catalogue(), gettext.GNUTranslations)
+
+
 def plural(one: str, many: str, number: int) -> str:
     """``one`` or ``many``, as the language has it for ``number``, which is not filled in."""
     return _catalogue().ngettext(one, many, number)
