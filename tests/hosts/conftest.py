@@ -7,6 +7,7 @@ engine that does not start, fails the tests.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -65,6 +66,7 @@ class Stage:
     chroot: Path
     folder: Path
     scene: Scene
+    engine_folder: str = "engine"
 
     @property
     def home(self) -> Path:
@@ -74,7 +76,7 @@ class Stage:
     @property
     def engine_home(self) -> Path:
         """GANPAINT_HOME of the engine and of the plug-ins."""
-        return self.folder / "engine"
+        return self.folder / self.engine_folder
 
     def start(self, *command: str, log: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start a command in the chroot; what it prints goes to the stage's ``log``."""
@@ -228,6 +230,22 @@ def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) 
     try:
         wait_for("the engine", (stage.engine_home / "runtime/runtime.json").exists)
         yield stage
+    finally:
+        engine.terminate()
+        engine.wait(30)
+
+
+@pytest.fixture(scope="session")
+def stub_stage(stage: Stage) -> Iterator[Stage]:
+    """The same stage with the stub engine, whose edits are known to the pixel."""
+    stub = dataclasses.replace(stage, engine_folder="stub-engine")
+    environment = {**os.environ, "GANPAINT_HOME": str(stub.engine_home)}
+    with (stage.folder / "stub-engine.log").open("wb") as log:
+        command = [sys.executable, "-m", "ganpaint_engine", "serve", "--stub"]
+        engine = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for("the stub engine", (stub.engine_home / "runtime/runtime.json").exists)
+        yield stub
     finally:
         engine.terminate()
         engine.wait(30)

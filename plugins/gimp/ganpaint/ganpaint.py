@@ -1,27 +1,39 @@
 #!/usr/bin/env python3
 """GANPaint for GIMP 3: Filters > GANPaint, by hand or from a script.
 
-``plug-in-ganpaint-edit`` asks for everything; ``plug-in-ganpaint-add-tree`` and its like are the
-direct menu entries Add > Tree ... Remove > Sky. Each sends the chosen layer and the selection to
-the engine and adds one new layer in one undo step.
+``plug-in-ganpaint-edit`` asks for everything, ``-edit-again`` reopens the edit that made a layer,
+``-repeat-here`` makes it in another place, and ``plug-in-ganpaint-add-tree`` and its like are the
+menu entries Add > Tree ... that ask for nothing. ``ganpaint-add``, ``ganpaint-remove`` and
+``ganpaint-restyle`` are for scripts. ``plug-in-ganpaint-doctor`` looks after the engine.
 """
 
+import os
 import sys
 
 import gi
 
 gi.require_version("Gimp", "3.0")
 import arguments  # noqa: E402
-import picture  # noqa: E402
-from ganpaint_bridge import BridgeError, host  # noqa: E402
-from gi.repository import Gimp, GLib  # noqa: E402
+import run  # noqa: E402
+from ganpaint_bridge import host, words  # noqa: E402
+from ganpaint_bridge.words import _  # noqa: E402
+from gi.repository import Gimp  # noqa: E402
 
-_EDIT = "plug-in-ganpaint-edit"
 _MENU = "<Image>/Filters/GANPaint"
+_EDIT = "plug-in-ganpaint-edit"
+_AGAIN = "plug-in-ganpaint-edit-again"
+_REPEAT = "plug-in-ganpaint-repeat-here"
+_DOCTOR = "plug-in-ganpaint-doctor"
+_SCRIPTED = {"ganpaint-" + operation: operation for operation in host.OPERATIONS}
+# GIMP registers menu entries when a plug-in was installed, long before an engine can say what its
+# model knows: these are the concepts of the bundled model. With another model, an entry of a
+# concept that it lacks says so; what it has besides is in the dialog.
+_NOT_RESTYLED = ("bush",)
 _DIRECT = {
     "plug-in-ganpaint-%s-%s" % (operation, concept): (operation, concept)
     for operation in host.OPERATIONS
     for concept in host.KNOWN_CONCEPTS
+    if operation != "restyle" or concept not in _NOT_RESTYLED
 }
 
 
@@ -29,85 +41,78 @@ class GanPaint(Gimp.PlugIn):
     """Registers the procedures and runs them."""
 
     def do_set_i18n(self, _name):
-        return False
+        return False  # the bridge translates
 
     def do_query_procedures(self):
-        return [_EDIT, *_DIRECT]
+        return [_EDIT, _AGAIN, _REPEAT, *_SCRIPTED, *_DIRECT]
 
     def do_create_procedure(self, name):
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, _run, None)
-        procedure.set_image_types("*")
-        # Callable in any case: what does not fit is told in words, not by a grey menu entry.
-        sensitive = Gimp.ProcedureSensitivityMask
-        procedure.set_sensitivity_mask(
-            sensitive.DRAWABLE | sensitive.DRAWABLES | sensitive.NO_DRAWABLES
-        )
+        kind = Gimp.PDBProcType.PLUGIN
+        if name == _DOCTOR:
+            procedure = Gimp.Procedure.new(self, name, kind, run.doctor, None)
+            procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
+            arguments.add_run_mode(procedure)
+        else:
+            procedure = Gimp.ImageProcedure.new(self, name, kind, _runner(name), None)
+            procedure.set_image_types("*")
+            # Callable in any case: what does not fit is told in words, not by a grey menu entry.
+            sensitive = Gimp.ProcedureSensitivityMask
+            procedure.set_sensitivity_mask(
+                sensitive.DRAWABLE | sensitive.DRAWABLES | sensitive.NO_DRAWABLES
+            )
+            _add_arguments(procedure, name)
         procedure.set_attribution("GANPaint", "GANPaint", "2025")
         _describe(procedure, name)
-        arguments.add(procedure, direct=name in _DIRECT)
         return procedure
 
 
+def _runner(name):
+    if name in _DIRECT:
+        return run.direct(*_DIRECT[name])
+    if name in _SCRIPTED:
+        return run.edit(_SCRIPTED[name])
+    return {_EDIT: run.edit(), _AGAIN: run.again(_EDIT), _REPEAT: run.repeat()}[name]
+
+
+def _add_arguments(procedure, name):
+    if name == _EDIT:
+        arguments.add(procedure)
+        arguments.add_hidden(procedure)
+    elif name in _SCRIPTED:
+        arguments.add(procedure, _SCRIPTED[name])
+    label, text = _("Layer"), _("The new layer with the change")
+    procedure.add_layer_return_value("layer", label, text, True, arguments.FLAGS)
+
+
 def _describe(procedure, name):
+    """Name and place in the menus, and what a script's author reads. Scripts' own have no place."""
+    menu, label, blurb = _MENU, None, _("Edit the selection with GANPaint, as a new layer")
     if name in _DIRECT:
         operation, concept = _DIRECT[name]
-        procedure.set_menu_label(host.title(concept))
-        procedure.add_menu_path("%s/%s" % (_MENU, host.operation_label(operation)))
-        blurb = "%s in the selection, as a new layer" % host.edit_title(operation, concept)
-    else:
-        procedure.set_menu_label("_Edit with GANPaint...")
-        procedure.add_menu_path(_MENU)
-        blurb = "Add or remove trees, doors, domes... in the selection, as a new layer"
+        menu = "%s/%s" % (_MENU, host.operation_label(operation))
+        label = host.title(host.name_label(concept))
+        blurb = _("%s, with the values of the last edit") % host.edit_title(operation, concept)
+    elif name in _SCRIPTED:
+        blurb = _("For scripts: %s in the selection, as a new layer") % _SCRIPTED[name]
+    elif name == _EDIT:
+        label = _("_Edit with GANPaint...")
+        blurb = _("Add, remove or change trees, doors, domes... in the selection, as a new layer")
+    elif name == _AGAIN:
+        label = _("Edit _Again...")
+        blurb = _("Change how a GANPaint layer was made")
+    elif name == _REPEAT:
+        label = _("_Repeat Here")
+        blurb = _("Make the edit of a GANPaint layer once more, in the selection")
+    elif name == _DOCTOR:
+        label = _("_Doctor and Settings...")
+        blurb = _("What GANPaint's engine is doing, and its settings")
     procedure.set_documentation(blurb, blurb, name)
+    if label is not None:
+        procedure.set_menu_label(label)
+        procedure.add_menu_path(menu)
 
 
-def _run(procedure, run_mode, image, drawables, config, _data):
-    preset = _DIRECT.get(procedure.get_name())
-    if run_mode == Gimp.RunMode.INTERACTIVE:
-        return _run_dialog(procedure, image, drawables, config, preset)
-    try:
-        layer = picture.active_layer(image, drawables)
-        patch = _edit(arguments.request(config, preset), picture.read(image, layer))
-        picture.insert(image, layer, patch)
-    except Exception as error:
-        if not isinstance(error, BridgeError):
-            error = host.internal("The edit could not be made", error)
-        message = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), host.failure_text(error), 0)
-        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, message)
-    return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-
-
-def _run_dialog(procedure, image, drawables, config, preset):
-    # GTK is loaded here only: the console has no display for it.
-    gi.require_version("GimpUi", "3.0")
-    from dialog import EditDialog
-    from gi.repository import GimpUi
-
-    GimpUi.init("ganpaint")
-    done = EditDialog(procedure, config, image, drawables, _client(), preset).run()
-    status = Gimp.PDBStatusType.SUCCESS if done else Gimp.PDBStatusType.CANCEL
-    return procedure.new_return_values(status, None)
-
-
-def _edit(request, pixels):
-    editing = host.Editing(_client())
-    Gimp.progress_init(host.edit_title(request.operation, request.concept))
-    try:
-        editing.start(request, pixels)
-        return editing.wait(_show_progress)
-    finally:
-        editing.close()
-        Gimp.progress_end()
-
-
-def _show_progress(update):
-    if update.kind == "progress":
-        Gimp.progress_set_text(update.text)
-        Gimp.progress_update(update.fraction)
-
-
-def _client():
-    return "gimp %s" % Gimp.version()
-
-
-Gimp.main(GanPaint.__gtype__, sys.argv)
+if __name__ == "__main__":
+    words.use()
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    Gimp.main(GanPaint.__gtype__, sys.argv)

@@ -29,8 +29,14 @@ def open_photo(selected=True):
 
 
 def rgba(layer):
+    """A layer's pixels, with its mask as their alpha if it has one."""
     area = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
-    return bytes(layer.get_buffer().get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE))
+    pixels = bytearray(layer.get_buffer().get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE))
+    mask = layer.get_mask()
+    if mask is not None:
+        assert set(pixels[3::4]) == {255}  # opaque: the soft edge is the mask's
+        pixels[3::4] = bytes(mask.get_buffer().get(area, 1.0, "Y u8", Gegl.AbyssPolicy.NONE))
+    return bytes(pixels)
 
 
 def describe(layer):
@@ -40,6 +46,7 @@ def describe(layer):
         "name": layer.get_name(),
         "box": [x, y, layer.get_width(), layer.get_height()],
         "recipe": json.loads(bytes(recipe.get_data())) if recipe else None,
+        "masked": layer.get_mask() is not None,
         "sha": hashlib.sha256(rgba(layer)).hexdigest(),
     }
 
@@ -52,18 +59,22 @@ def edit(image, layers, procedure="plug-in-ganpaint-edit", save=None, **argument
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
     config.set_property("image", image)
     config.set_core_object_array("drawables", layers)
-    config.set_property("quality", "preview")
+    if config.find_property("quality") is not None:
+        config.set_property("quality", "preview")
     for name, value in arguments.items():
         config.set_property(name, value)
-    status = pdb.lookup_procedure(procedure).run(config).index(0)
+    result = pdb.lookup_procedure(procedure).run(config)
+    status = result.index(0)
     # At once: the next call of any procedure replaces it.
     error = pdb.get_last_error() if status != Gimp.PDBStatusType.SUCCESS else ""
     if save and not error:
         with open(os.path.join(STAGE, save), "wb") as file:
             file.write(rgba(image.get_layers()[0]))
+    layer = result.index(1) if not error else None
     return {
         "status": status.value_nick,
         "error": error,
+        "returned": layer.get_name() if layer is not None else None,
         "before": before,
         "after": [describe(layer) for layer in image.get_layers() if not layer.is_group()],
         "active": [layer.get_name() for layer in image.get_selected_layers()],
@@ -102,6 +113,48 @@ def linear_16_bit():
 def direct_entry():
     image, layer = open_photo()
     return edit(image, [layer], procedure="plug-in-ganpaint-remove-dome")
+
+
+def again():
+    """Made anew of the same stroke, though something else is selected by then."""
+    image, layer = open_photo()
+    values = {"strength": 0.7, "seed": 2, "grow": 3, "feather": 2.0}
+    first = edit(image, [layer], concept="tree", **values)
+    image.select_rectangle(REPLACE, 0, 0, 5, 5)
+    image.insert_layer(layer.copy(), None, 0)
+    second = edit(image, [image.get_layers()[1]], procedure="plug-in-ganpaint-edit-again")
+    return {**second, "first": first}
+
+
+def repeat_here():
+    """The photo is chosen; the edit to repeat is the last one that was made of it."""
+    image, layer = open_photo()
+    edit(image, [layer], concept="tree", seed=2, variant="autumn")
+    image.select_rectangle(REPLACE, 20, 30, 50, 60)
+    return edit(image, [layer], procedure="plug-in-ganpaint-repeat-here")
+
+
+def again_without_an_edit():
+    image, layer = open_photo()
+    return edit(image, [layer], procedure="plug-in-ganpaint-edit-again")
+
+
+def edit_of_an_edit():
+    """The photo below is meant, and not the small layer with the change."""
+    image, layer = open_photo()
+    edit(image, [layer], concept="tree")
+    return edit(image, [image.get_layers()[0]], concept="tree")
+
+
+def restyle():
+    image, layer = open_photo()
+    image.select_rectangle(REPLACE, 0, 0, image.get_width(), image.get_height() // 3)
+    return edit(image, [layer], procedure="ganpaint-restyle", concept="sky", variant="clouded")
+
+
+def remove():
+    image, layer = open_photo()
+    return edit(image, [layer], procedure="ganpaint-remove", concept="dome")
 
 
 def no_selection():
@@ -167,6 +220,12 @@ SCENARIOS = {
         soft_selection,
         linear_16_bit,
         direct_entry,
+        again,
+        repeat_here,
+        again_without_an_edit,
+        edit_of_an_edit,
+        restyle,
+        remove,
         no_selection,
         selection_beside_the_layer,
         unknown_concept,
