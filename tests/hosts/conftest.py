@@ -78,6 +78,10 @@ class Stage:
         """GANPAINT_HOME of the engine and of the plug-ins."""
         return self.folder / self.engine_folder
 
+    def with_engine(self, folder: str) -> Stage:
+        """The same stage for another engine."""
+        return dataclasses.replace(self, engine_folder=folder)
+
     def start(self, *command: str, log: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start a command in the chroot; what it prints goes to the stage's ``log``."""
         inside = {
@@ -238,7 +242,7 @@ def stage(chroot: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def stub_stage(stage: Stage) -> Iterator[Stage]:
     """The same stage with the stub engine, whose edits are known to the pixel."""
-    stub = dataclasses.replace(stage, engine_folder="stub-engine")
+    stub = stage.with_engine("stub-engine")
     environment = {**os.environ, "GANPAINT_HOME": str(stub.engine_home)}
     with (stage.folder / "stub-engine.log").open("wb") as log:
         command = [sys.executable, "-m", "ganpaint_engine", "serve", "--stub"]

@@ -1,31 +1,33 @@
-"""The GIMP plug-in in real GIMP 3: from a script, and through its dialog on a real display."""
+"""The GIMP plug-in in real GIMP 3, without a window."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Display, Stage, ask_engine, wait_for
+from conftest import Stage, ask_engine
 
 from ganpaint_engine.client import JobEvent
 
 pytestmark = pytest.mark.editors
 
-DIALOG = "Edit with GANPaint"
 TREE = "GANPaint: add tree (1, seed 0)"
 DOME = "GANPaint: remove dome (1, seed 0)"
 
 
 @pytest.fixture(scope="module")
-def console(stage: Stage, expected: JobEvent) -> dict[str, Any]:
+def console(stage: Stage, stub_stage: Stage, expected: JobEvent) -> dict[str, Any]:
     """Reports of gimp-console, by scenario; see inside/gimp_console.py."""
-    variables = {"SCENARIOS": "full", "REPORT": "gimp-console.json"}
+    return run_console(stage, "model") | run_console(stub_stage, "stub")
+
+
+def run_console(stage: Stage, scenarios: str) -> dict[str, Any]:
+    """What gimp-console says of some scenarios, with this stage's engine."""
+    variables = {"SCENARIOS": scenarios, "REPORT": f"gimp-{scenarios}.json"}
     with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
         assert gimp.wait(600) == 0, (stage.folder / "gimp_console.log").read_text()[-3000:]
-    return stage.report("gimp-console.json")
+    return stage.report(f"gimp-{scenarios}.json")
 
 
 def patch_of(stage: Stage, name: str, expected: JobEvent) -> np.ndarray:
@@ -171,92 +173,3 @@ def test_missing_engine_is_told(stage: Stage) -> None:
     with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
         gimp.wait(300)
     assert_refused(stage.report("gimp-missing.json")["plain"], "engine_missing")
-
-
-@pytest.fixture(scope="module")
-def gui(stage: Stage, display: Display) -> Iterator[subprocess.Popen[bytes]]:
-    """The real GIMP on the display, running inside/gimp_dialog.py; the tests go through it."""
-    process = stage.start_gimp("gimp-3.0", "gimp_dialog.py", DISPLAY=display.name)
-    yield process
-    process.terminate()
-    process.wait(30)
-
-
-class TestDialog:
-    """One GIMP, in order: cancel, apply, undo, an error and a good edit after it, a menu entry."""
-
-    def test_cancel_stops_the_engine_and_leaves_the_dialog(
-        self, stage: Stage, display: Display, gui: subprocess.Popen[bytes]
-    ) -> None:
-        dialog = display.window(DIALOG)
-        main = display.window("GIMP$")
-        display.do("xdotool", "windowmove", main, "0", "0", "windowsize", main, "1278", "834")
-        display.press(dialog, "Return")
-        wait_for("the edit to begin", stage.working)
-        # Beside the photo, for the picture.
-        display.do("xdotool", "windowmove", "--sync", dialog, "850", "430")
-        display.photograph("gimp-dialog.png")
-        display.press(dialog, "Escape")
-        wait_for("the edit to end", lambda: not stage.working())
-        assert not display.gone(dialog)
-        display.press(dialog, "Escape")
-        cancelled = stage.report("gimp-cancelled.json")
-        assert cancelled["status"] == "cancel"
-        assert len(cancelled["layers"]) == 1
-
-    def test_apply_adds_one_layer(self, stage: Stage, display: Display) -> None:
-        dialog = display.window(DIALOG)
-        display.press(dialog, "Return")
-        wait_for("the dialog to close", lambda: display.gone(dialog))
-        applied = stage.report("gimp-applied.json")
-        assert applied["status"] == "success"
-        assert applied["layers"][0] == "Add tree"
-        assert len(applied["layers"]) == 2
-        display.photograph("gimp-layers.png")
-
-    def test_one_undo_takes_it_away(self, stage: Stage, display: Display) -> None:
-        display.press(display.window("GIMP$"), "ctrl+z")
-        wait_for("the undo", lambda: "1 layer" in _title(display))
-        (stage.folder / "gimp-undone.go").touch()
-        undone = stage.report("gimp-undone.json")
-        assert len(undone["layers"]) == 1
-        # Made just before the edit: a second undo would have taken it away.
-        assert undone["selected"]
-
-    def test_an_error_is_shown_and_the_dialog_can_be_used_again(
-        self, stage: Stage, display: Display
-    ) -> None:
-        dialog = display.window(DIALOG)
-        before = _height(display, dialog)
-        _enter_concept(display, dialog, "spaceship")
-        # The text that appears makes the dialog taller.
-        wait_for("the error", lambda: _height(display, dialog) > before)
-        display.photograph("gimp-error.png")
-        _enter_concept(display, dialog, "tree")
-        retried = stage.report("gimp-retried.json")
-        assert retried["status"] == "success"
-        assert retried["layers"][0] == "Add tree"
-
-    def test_a_direct_entry_starts_at_once_and_closes_by_itself(
-        self, stage: Stage, gui: subprocess.Popen[bytes]
-    ) -> None:
-        direct = stage.report("gimp-direct.json")
-        assert direct["status"] == "success"
-        assert "Remove dome" in direct["layers"]
-        assert gui.wait(60) == 0
-
-
-def _title(display: Display) -> str:
-    return display.do("xdotool", "search", "--name", "GIMP$", "getwindowname", "%@")
-
-
-def _height(display: Display, window: str) -> int:
-    geometry = display.do("xdotool", "getwindowgeometry", "--shell", window)
-    return int(dict(line.split("=") for line in geometry.split())["HEIGHT"])
-
-
-def _enter_concept(display: Display, dialog: str, concept: str) -> None:
-    """Alt+N is the mnemonic of the concept's list."""
-    display.press(dialog, "alt+n", "ctrl+a")
-    display.do("xdotool", "type", "--delay", "40", concept)
-    display.press(dialog, "Return")

@@ -91,7 +91,7 @@ def test_the_edits_between_succeed_and_each_adds_one_layer(tries: list[dict[str,
     for one in tries:
         if one["status"] == "success":
             (new,) = (layer for layer in one["after"] if layer not in one["before"])
-            assert new["name"].startswith("Add tree")
+            assert new["name"].startswith("GANPaint: add tree")
             assert [layer for layer in one["after"] if layer != new] == one["before"]
 
 

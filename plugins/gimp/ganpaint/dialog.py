@@ -38,7 +38,7 @@ class _Window:
         self._timers = []
         self._bar = Gtk.ProgressBar(show_text=True, text="")
         self._line = Gtk.Label(xalign=0.0, wrap=True, selectable=True, max_width_chars=_TEXT_WIDTH)
-        self._restart = Gtk.Button.new_with_mnemonic(_("Restart the en_gine"))
+        self._restart = Gtk.Button.new_with_mnemonic(_("Restart the eng_ine"))
         self._restart.connect("clicked", lambda *_event: self._on_restart())
         content = dialog.get_content_area()
         content.set_spacing(6)
@@ -197,7 +197,7 @@ class EditWindow(_Window):
         return row
 
     def _selection_part(self):
-        part = Gtk.Expander.new_with_mnemonic(_("Selection and sur_roundings"))
+        part = Gtk.Expander.new_with_mnemonic(_("Selection and s_urroundings"))
         box = Gtk.Box(
             orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_start=12, margin_top=6
         )
@@ -247,7 +247,10 @@ class EditWindow(_Window):
     def _look_at_selection(self):
         selection = self.work.selection()
         if selection is None:
-            self._loop.quit()
+            self.work.editing.cancel()
+            self._stopped(host.wrong_layer(_("The image was closed.")))
+            self._choices.set_sensitive(False)
+            self._dialog.set_response_sensitive(Gtk.ResponseType.OK, False)
         elif selection != self._selection:
             self._selection = selection
             self._want_preview()

@@ -214,18 +214,13 @@ def through_kills():
 
 SCENARIOS = {
     "kills": [through_kills],
-    "full": [
-        plain,
-        shifted,
-        soft_selection,
-        linear_16_bit,
+    "model": [plain, shifted, soft_selection, linear_16_bit, restyle, remove],
+    "stub": [
         direct_entry,
         again,
         repeat_here,
         again_without_an_edit,
         edit_of_an_edit,
-        restyle,
-        remove,
         no_selection,
         selection_beside_the_layer,
         unknown_concept,
