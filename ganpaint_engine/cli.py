@@ -19,6 +19,7 @@ from ganpaint_engine.commands import cache, concepts, features, keys, models, ph
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
     from ganpaint_engine.client import Client
@@ -138,9 +139,10 @@ def edit(
     ] = None,
 ) -> None:
     """Add a concept to a photo, remove one, or change its look, under a mask."""
-    from ganpaint_engine import pictures
+    from ganpaint_engine import photo_file, pictures
 
-    picture, stroke = pictures.read_photo(photo), pictures.read_mask(mask)
+    file, stroke = photo_file.read(photo), pictures.read_mask(mask)
+    picture = file.seen
     concepts = {"add": add, "remove": remove, "restyle": restyle}
     wish: dict[str, Any] = {"variant": variant, "seed": seed, "quality": quality}
     wish |= {"strength": _strength(strength), "composite": composite}
@@ -160,14 +162,16 @@ def edit(
             wish["like_image"] = None if like_image is None else pictures.read_photo(like_image)
             how = (inversion, features_)
             done = _edit_here(picture, stroke, model, device, wish, how, on_step)
-    pictures.write_picture(done.image, output)
+    new, offset = done.layer, done.offset
+    notes = file.notes + photo_file.write(file.edited(new, offset), output, file)
     if layer is not None:
-        pictures.write_picture(_full_layer(done), layer)
+        photo_file.write(file.full_layer(new, offset), layer, file, metadata=False)
     _tell(done, output)
+    _warn(notes)
 
 
 def _edit_here(
-    picture: Image,
+    picture: np.ndarray,
     stroke: Image,
     model: str,
     device: str,
@@ -184,7 +188,7 @@ def _edit_here(
 
 def _edit_there(
     client: Client,
-    picture: Image,
+    picture: np.ndarray,
     stroke: Image,
     concepts: dict[str, str | None],
     model: str,
@@ -218,15 +222,6 @@ def _strength(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _full_layer(done: Edit | RemoteEdit) -> Any:
-    """The patch on a transparent picture of the photo's size."""
-    from PIL import Image
-
-    full = Image.new("RGBA", done.image.size, (0, 0, 0, 0))
-    full.paste(done.patch, done.offset)
-    return full
 
 
 def _warn(sentences: Sequence[str]) -> None:

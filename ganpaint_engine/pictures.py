@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from ganpaint_engine.errors import (
     BadRequest,
@@ -32,7 +34,11 @@ def read_photo(path: Path) -> Image.Image:
 
     Raises CorruptImage (not a picture, or cut short), PhotoTooSmall, PhotoTooLarge.
     """
-    image = _read(path, check_size)
+    return as_rgb(to_srgb(to_eight_bits(ImageOps.exif_transpose(opened(path, check_size)))))
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture as RGB, or as RGBA if anything in it may be transparent."""
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
 
@@ -51,7 +57,7 @@ def read_mask(path: Path) -> Image.Image:
 
     Raises CorruptImage, PhotoTooLarge.
     """
-    image = _read(path, check_pixels, colours=False)
+    image = ImageOps.exif_transpose(opened(path, check_pixels))
     if image.mode in ("RGBA", "LA"):
         alpha = image.getchannel("A")
         if image.convert("L").getextrema()[0] == image.convert("L").getextrema()[1]:
@@ -60,10 +66,11 @@ def read_mask(path: Path) -> Image.Image:
     return image.convert("L")
 
 
-def _read(path: Path, check: Callable[[int, int], None], *, colours: bool = True) -> Image.Image:
-    """The picture, upright, with ``colours`` as sRGB of 8 bits; its size is checked undecoded.
+def opened(path: Path, check: Callable[[int, int], None]) -> Image.Image:
+    """The picture as its file has it, decoded; its size is checked before that.
 
     Decoders of damaged files raise what they like: all of it means that the file is damaged.
+    Raises CorruptImage, OutOfMemory, BadRequest, and what ``check`` raises.
     """
     try:
         with warnings.catch_warnings():
@@ -72,8 +79,8 @@ def _read(path: Path, check: Callable[[int, int], None], *, colours: bool = True
             with Image.open(path, formats=_formats()) as image:
                 check(*image.size)
                 image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _to_srgb(_to_eight_bits(upright)) if colours else upright
+                ImageOps.exif_transpose(image)  # fails for EXIF that is damaged
+                return image
     except GanpaintError:
         raise
     except Image.DecompressionBombError as error:
@@ -95,7 +102,7 @@ def _formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def to_eight_bits(image: Image.Image) -> Image.Image:
     """Grey pictures of 16 and 32 bits, which Pillow would clip instead of scaling, as "L"."""
     if not image.mode.startswith(("I", "F")):
         return image
@@ -107,16 +114,16 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values / top * 255), 0, 255).astype(np.uint8))
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     """Convert from an embedded colour profile, if there is one that can be used."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK"):
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
             return image
-        mode = "RGB" if image.mode == "CMYK" else image.mode
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
         converted = ImageCms.profileToProfile(
             image, source, ImageCms.createProfile("sRGB"), outputMode=mode
         )
@@ -138,22 +145,40 @@ def sheet(pictures: list[Image.Image]) -> Image.Image:
     return made
 
 
-def write_picture(image: Image.Image, path: Path) -> None:
+def png_text(key: str, text: str) -> PngImagePlugin.PngInfo:
+    """A text that goes into a PNG file, as ``pnginfo``."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(key, text)
+    return info
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, which becomes it at the end, or is removed.
+
+    Raises BadRequest where that cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadRequest(f"{path} cannot be written: {error}.") from error
+
+
+def write_picture(image: Image.Image, path: Path, **options: Any) -> None:
     """Write by the suffix's format, so that the file is whole or not there at all.
 
-    Raises BadRequest for a suffix or folder that cannot be written.
+    options: more of what Pillow's ``save`` takes. Raises BadRequest for a suffix or folder that
+    cannot be written.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise BadRequest(f"{path.name}: the format of a picture follows its suffix, such as .png.")
     if kind == "JPEG" and image.mode == "RGBA":
         image = image.convert("RGB")
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, format=kind, **options)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadRequest(f"{path} cannot be written: {error}.") from error
+    quality = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    with whole(path) as temporary:
+        image.save(temporary, format=kind, **quality, **options)

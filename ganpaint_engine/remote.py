@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganpaint_engine.client import Client
 from ganpaint_engine.errors import EngineUnreachable, InternalError
-from ganpaint_engine.layers import Patch, lay_over
+from ganpaint_engine.layers import Patch, eight_bits
 
 SILENCE = 60.0
 """Seconds without news of a job after which the engine counts as lost; it speaks every second."""
@@ -19,29 +19,28 @@ SILENCE = 60.0
 
 @dataclass(frozen=True)
 class RemoteEdit:
-    """As session.Edit: the photo with the edit, the patch (RGBA) and its offset, name, report."""
+    """As editing.Edit: the new pixels (h×w×4 uint8) and their offset, name, report."""
 
     name: str
-    image: Image.Image
-    patch: Image.Image
+    layer: np.ndarray
     offset: tuple[int, int]
     report: dict[str, Any]
 
 
 def edit(
     client: Client,
-    picture: Image.Image,
+    picture: np.ndarray,
     mask: Image.Image,
     on_step: Callable[[float, str], None],
     on_warnings: Callable[[Sequence[str]], None] = lambda sentences: None,
     **wish: Any,
 ) -> RemoteEdit:
-    """Have ``picture`` (RGB or RGBA, sRGB) edited under ``mask`` ("L").
+    """Have ``picture`` (H×W×3|4 uint8 or uint16, sRGB) edited under ``mask`` ("L"), at 8 bits.
 
     ``wish``: concept, operation, strength, seed, quality, model… as Client.submit takes them.
     Raises what Client.submit and Client.events raise.
     """
-    pixels = np.asarray(picture)
+    pixels = eight_bits(picture)
     job = client.submit(pixels, np.asarray(mask), **wish)
     for event in client.events(job, timeout=SILENCE):
         if event.type == "queued":
@@ -51,16 +50,12 @@ def edit(
             if event.warnings:
                 on_warnings(event.warnings)
         elif event.type == "result" and event.patch is not None:
-            alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-            patch = _checked(Patch(event.patch, *event.offset), picture.size)
-            image = Image.fromarray(lay_over(pixels[..., :3], alpha, patch))
-            return RemoteEdit(
-                event.name, image, Image.fromarray(event.patch), event.offset, event.report
-            )
+            patch = _checked(Patch(event.patch, *event.offset), pixels.shape[1::-1])
+            return RemoteEdit(event.name, patch.rgba, event.offset, event.report)
     raise EngineUnreachable("The engine sent no result.")
 
 
-def _checked(patch: Patch, size: tuple[int, int]) -> Patch:
+def _checked(patch: Patch, size: tuple[int, ...]) -> Patch:
     """Raises InternalError for a patch that does not lie inside a photo of ``size`` px."""
     height, width = patch.rgba.shape[:2]
     if min(patch.x, patch.y) < 0 or patch.x + width > size[0] or patch.y + height > size[1]:
