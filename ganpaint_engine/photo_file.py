@@ -35,6 +35,8 @@ Convert = Callable[[np.ndarray], np.ndarray]
 
 _TIFF = (".tif", ".tiff")
 _ORIENTATION, _BITS, _XMP = 274, 258, 700  # TIFF tags
+_TEXTS = (270, 271, 272, 306, 315, 33432)  # what it shows, maker, model, time, artist, copyright
+_DIRECTORIES = (0x8769, 0x8825)  # EXIF's own, and where it was taken
 _PNG_XMP = "XML:com.adobe.xmp"
 
 
@@ -109,9 +111,7 @@ def read(path: Path) -> PhotoFile:
         own = seen = seen if deep is None else deep
     if image.mode not in ("RGB", "RGBA"):
         notes = [f"the photo is {_KINDS.get(image.mode, image.mode)}; the output is RGB."]
-    exif = upright.getexif()
-    packed = exif.tobytes() if exif else None
-    return PhotoFile(seen, own, back, profile, packed, _xmp(upright), _dpi(image), notes)
+    return PhotoFile(seen, own, back, profile, _exif(image), _xmp(upright), _dpi(image), notes)
 
 
 _KINDS = {
@@ -186,6 +186,20 @@ def _turned(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return np.ascontiguousarray(array)
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    """EXIF, packed, of a picture that has been turned upright since."""
+    found = image.getexif()
+    if image.format == "TIFF":  # its first directory also says where the pixels lie
+        told, found = found, Image.Exif()
+        found.update({tag: told[tag] for tag in _TEXTS if tag in told})
+        for directory in _DIRECTORIES:
+            if entries := told.get_ifd(directory):
+                found.get_ifd(directory).update(entries)
+                found[directory] = 0
+    found.pop(_ORIENTATION, None)
+    return found.tobytes() if len(found) else None
 
 
 def _xmp(image: Image.Image) -> bytes | None:
@@ -264,8 +278,7 @@ def _described(exif: bytes | None) -> list[tuple[int, int, int, Any, bool]]:
     found = Image.Exif()
     if exif:
         found.load(exif)
-    texts = (270, 271, 272, 306, 315, 33432)
-    return [(tag, 2, 0, str(found[tag]), True) for tag in texts if tag in found]
+    return [(tag, 2, 0, str(found[tag]), True) for tag in _TEXTS if tag in found]
 
 
 def _with_chunks(png: bytes, file: PhotoFile) -> bytes:

@@ -122,7 +122,10 @@ def test_profile_and_metadata_are_kept(
     options: dict[str, object] = {"icc_profile": wide_gamut(), "exif": exif, "dpi": (300, 300)}
     info = PngImagePlugin.PngInfo()
     info.add_itxt("XML:com.adobe.xmp", XMP.decode())
-    xmp = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: XMP}}}.get(kind, {"xmp": XMP})
+    xmp = {
+        "PNG": {"pnginfo": info},
+        "TIFF": {"tiffinfo": {700: XMP, 271: "Maker", 33432: "Somebody"}},
+    }.get(kind, {"xmp": XMP})
     path, out = tmp_path / "photo", tmp_path / f"out.{kind.lower()}"
     photo.save(path, kind, **options, **xmp)
     with Image.open(path) as opened:
