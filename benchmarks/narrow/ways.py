@@ -215,7 +215,7 @@ class Maker:
             u = window.stroke_on_grid(mask)
             with torch.no_grad():
                 donors = (concepts.presence(opened.r, concept) >= 1) & (u == 0)
-            photo = window.crop(case.photo, place).astype(np.float32)
+            photo = window.crop(case.photo, place)
             levels = detail.contrast(photo, donors[0, 0].numpy(), self.prior.resolution)
             if levels is not None and usual:
                 levels = [min(max(level, usual / 2), 2 * usual) for level in levels]
