@@ -18,6 +18,34 @@ OWN = 0.95
 """Share of a model's own pictures that its limit calls familiar."""
 
 
+ROUTES = {"remove": "poisson"}
+"""The final blend that measured best on photographs, by operation, where it is not the engine's
+own (``python -m benchmarks.narrow``; docs/photographs.md has the table)."""
+
+_DOING = {"add": "add something to", "remove": "remove something from"}
+
+
+def unlike(model: str, value: float, limit: float) -> str:
+    """What a person is told of a picture whose unfamiliarity ``value`` is above ``limit``."""
+    return (
+        f"This picture is unlike those that {model} knows (unfamiliarity {value:.2f}; its own stay "
+        f"under {limit:.2f}): expect new content to be coarse and not to match it well."
+    )
+
+
+def advice(operation: str | None = None, composite: str | None = None) -> list[str]:
+    """Sentences that offer the route for such pictures; none to whoever takes it already.
+
+    operation: the one that is wished; all that have a route if none is.
+    """
+    return [
+        f'To {_DOING[wished]} such a picture, the final blend "{route}" measured best: try it '
+        f"(--composite {route})."
+        for wished, route in ROUTES.items()
+        if operation in (None, wished) and composite != route
+    ]
+
+
 @torch.no_grad()
 def entropy(segmenter: nn.Module, x: Tensor) -> Tensor:
     """Mean entropy of the segmenter's answer over each picture, N values in nats.

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import concepts, editing, paste, selection, window, wishes
+from ganpaint_engine import concepts, editing, familiarity, paste, selection, window, wishes
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest, OutOfMemory
@@ -232,7 +232,7 @@ class PhotoSession:
         )
         stroke = selection.read(mask, *self.size, grow, feather)
         place = self._place(stroke, context)
-        warned = self._outlook(place).warnings
+        warned = self._outlook(place, wish).warnings
         if warned and on_warnings is not None:
             on_warnings(warned)
         ahead = 0.0
@@ -329,19 +329,17 @@ class PhotoSession:
         small = stroke.seen(place, self.prior.resolution)
         return torch.from_numpy(small)[None, None].to(self.prior.device)
 
-    def _outlook(self, place: window.Window) -> Outlook:
-        """What the person should know of a window before an edit; see familiarity."""
+    def _outlook(self, place: window.Window, wish: wishes.Wish | None = None) -> Outlook:
+        """What the person should know of a window before an edit, or before ``wish``."""
         found, limit = self.encoded(place), self.prior.familiar_limit
         psnr = max(found.psnr.values())
         if limit is None:
             return Outlook(place, psnr, None, None, [])
         value, warned = self.prior.unfamiliarity_of(found), []
         if value > limit:
-            warned.append(
-                f"This picture is unlike those that {self.prior.name} knows (unfamiliarity "
-                f"{value:.2f}; its own stay under {limit:.2f}): expect new content to be coarse "
-                "and not to match it well."
-            )
+            told = familiarity.unlike(self.prior.name, value, limit)
+            asked = (wish.operation, wish.composite) if wish is not None else ()
+            warned += [told, *familiarity.advice(*asked)]
         return Outlook(place, psnr, value, limit, warned)
 
 

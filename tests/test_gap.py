@@ -127,3 +127,31 @@ def test_the_engine_warns_beforehand_of_what_is_unlike(
     assert "unlike" in prior.open(photo).warnings[0]
     prior.info.card["familiar"] = {"entropy": 10.0}
     assert prior.open(photo).warnings == []
+
+
+def test_the_route_that_measured_best_is_offered_to_whoever_does_not_take_it(
+    small_model: Path, photo: Image.Image, stroke: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(familiarity, "ROUTES", {"remove": "poisson"})
+    prior = load_model(small_model, "cpu")
+    prior.info.card["familiar"] = {"entropy": 0.0}
+    opened = prior.open(photo)
+    (_, offer) = opened.inspect(stroke).warnings
+    assert offer == (
+        'To remove something from such a picture, the final blend "poisson" measured best: try it '
+        "(--composite poisson)."
+    )
+
+    def told(composite: str, **wished: str) -> list[str]:
+        early: list[str] = []
+        edit = opened.edit(
+            stroke, **wished, composite=composite, quality="preview", on_warnings=early.extend
+        )
+        assert edit.report["warnings"] == early
+        return early[1:]
+
+    assert told("residual", remove="tree") == [offer]
+    assert told("poisson", remove="tree") == []
+    assert told("residual", add="tree") == []
+    prior.info.card["familiar"] = {"entropy": 10.0}
+    assert prior.open(photo).inspect(stroke).warnings == []

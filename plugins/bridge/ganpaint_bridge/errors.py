@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Optional
 
+from .choices import COMPOSITES, composite_label
 from .words import _, is_english, later
 
 
@@ -87,6 +89,14 @@ def sentence(error: BridgeError) -> str:
     return error.message
 
 
+# The engine's offer of another final blend, where a photo is unlike those that the model knows.
+_ROUTE = re.compile(r'To (add|remove) something .* the final blend "(\w+)"')
+_ROUTES = {
+    "add": later("For adding to such photos, this blending measured best: %s"),
+    "remove": later("For removing from such photos, this blending measured best: %s"),
+}
+
+
 def warning_text(sentence: str) -> str:
     """An engine's warning in the person's language, where it is a known one."""
     if sentence.startswith("This picture is unlike"):
@@ -94,4 +104,8 @@ def warning_text(sentence: str) -> str:
             "This photo is unlike those that the model knows: expect new content to be coarse and "
             "not to match it well."
         )
+    route = _ROUTE.match(sentence)
+    if route and route.group(2) in COMPOSITES:
+        told = _ROUTES[route.group(1)]
+        return str(_(told) % composite_label(route.group(2)))
     return sentence
