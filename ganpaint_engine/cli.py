@@ -292,7 +292,9 @@ def serve(
     idle_minutes: Annotated[
         float | None, typer.Option(help="Leave after so long without work; 0: never.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda…")] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda…; else as the settings say.")
+    ] = None,
     bind: Annotated[
         str | None,
         typer.Option(

@@ -230,6 +230,10 @@ class Client:
         """Stop the job; its events then end with Cancelled, or with a result that was faster."""
         self._send({"type": "CANCEL", "job_id": job_id})
 
+    def forget(self, job_id: str) -> None:
+        """Drop what was and will be told of the job; it goes on, unless it is cancelled."""
+        self._inbox.pop(job_id, None)
+
     def fetch(self, job_id: str) -> None:
         """Ask for a job submitted with ``keep_result`` before a connection was lost.
 

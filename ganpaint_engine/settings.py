@@ -25,6 +25,12 @@ def number(key: str, default: float) -> float:
         return default
 
 
+def text(key: str, default: str) -> str:
+    """A setting that is a word; empty counts as not there."""
+    value = read().get(key)
+    return value if isinstance(value, str) and value else default
+
+
 def flag(key: str, default: bool) -> bool:
     """A setting that is true or false."""
     value = read().get(key, default)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganpaint_engine import settings
 from ganpaint_engine.errors import EmptyMask
 from ganpaint_engine.model_package import find_model, list_models
 from ganpaint_engine.service import looks
@@ -51,7 +52,8 @@ class Edits:
             if info.prepared
         ]
         names = [model["name"] for model in models]
-        default = DEFAULT_MODEL if DEFAULT_MODEL in names else next(iter(names), None)
+        wished = settings.text("model", DEFAULT_MODEL)
+        default = next((n for n in (wished, DEFAULT_MODEL) if n in names), next(iter(names), None))
         return {"device": self._device, "default_model": default, "models": models}
 
     def warm_up(self) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 
 import filelock
 
-from ganpaint_engine import __version__, paths
+from ganpaint_engine import __version__, paths, settings
 from ganpaint_engine.client import Client
 from ganpaint_engine.errors import BadRequest, EngineUnreachable, GanpaintError, StorageUnusable
 from ganpaint_engine.service import folder, keys, protocol, security
 from ganpaint_engine.service.edits import edit_work
+from ganpaint_engine.service.relay import work_of_settings
 from ganpaint_engine.service.server import Server, Work
 
 _MODULE = "ganpaint_engine.service.lifecycle"
@@ -54,7 +55,7 @@ def serve(
     *,
     detached: bool = False,
     idle_minutes: float | None = None,
-    device: str = "auto",
+    device: str | None = None,
     bind: str | None = None,
     curve: bool = False,
     make_work: Callable[[str], Work] | None = None,
@@ -62,7 +63,9 @@ def serve(
     """Run the engine until it is stopped, or with ``detached`` return as soon as it is ready.
 
     ``idle_minutes`` without work until it leaves, 0: never; None: the setting, else 30.
-    ``bind``: where to listen beside, or instead of, a loopback port that the system picks.
+    ``device``: "auto", "cpu", "cuda"…; None: the setting, and where the settings name an engine on
+    another machine, that one does the work (relay.py). ``bind``: where to listen beside, or instead
+    of, a loopback port that the system picks.
     ``make_work`` gives the engine other work than edits. Returns a process exit code; when an
     engine runs already, says so and returns 0. Raises InsecureBind, WrongKey (with ``curve``, for
     keys that are missing or that other users can reach), BadRequest, EngineUnreachable (cannot
@@ -77,7 +80,8 @@ def serve(
     if lock is None:
         return 0
     with lock:
-        clean = _serve_locked(place, (make_work or edit_work)(device), minutes, doors)
+        work = make_work(device or "auto") if make_work else _work(device, curve)
+        clean = _serve_locked(place, work, minutes, doors)
     logging.shutdown()
     if not clean:  # a worker deep inside a long computation would crash the interpreter's end
         os._exit(0)
@@ -133,6 +137,15 @@ def idle_setting() -> float:
         return max(0.0, float(value))
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_IDLE_MINUTES
+
+
+def _work(device: str | None, curve: bool) -> Work:
+    """What this engine does, by its options and the settings."""
+    if device is None and not curve:  # what other machines ask for is not passed on
+        relay = work_of_settings()
+        if relay is not None:
+            return relay
+    return edit_work(device or settings.text("device", "auto"))
 
 
 def _lock(place: Path) -> filelock.BaseFileLock | None:
@@ -192,14 +205,14 @@ def _allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _start_detached(idle_minutes: float, device: str, bind: str | None, curve: bool) -> int:
+def _start_detached(idle_minutes: float, device: str | None, bind: str | None, curve: bool) -> int:
     """Start an engine that outlives this process, and wait until it listens."""
     if running() is not None:
         folder.say("An engine is running already.")
         return 0
     place = folder.choose()
     command = [sys.executable, "-m", _MODULE]
-    command += ["--idle-minutes", str(idle_minutes), "--device", device]
+    command += ["--idle-minutes", str(idle_minutes)] + (["--device", device] if device else [])
     command += (["--bind", bind] if bind else []) + (["--curve"] if curve else [])
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
@@ -231,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ganpaint_engine.service.lifecycle")
     parser.add_argument("--detached", action="store_true")
     parser.add_argument("--idle-minutes", type=float)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device")
     parser.add_argument("--bind")
     parser.add_argument("--curve", action="store_true")
     try:
