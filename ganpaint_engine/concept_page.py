@@ -23,6 +23,7 @@ from ganpaint_engine import exemplars, model_change
 from ganpaint_engine import model_dissection as whole
 from ganpaint_engine.appraisal import inserted, on_grid
 from ganpaint_engine.concepts import Concept
+from ganpaint_engine.pictures import formats
 from ganpaint_engine.prior import Prior
 
 OnStep = Callable[[float, str], None]
@@ -171,7 +172,7 @@ def _looks(prior: Prior, entry: dict[str, Any]) -> Iterable[str]:
         return
     yield "<h3>Looks</h3>"
     for look in shown:
-        with Image.open(prior.info.path / look["thumbnail"]) as image:
+        with Image.open(prior.info.path / look["thumbnail"], formats=formats()) as image:
             text = f"{look['name']}, {100 * look['share']:.0f} % of the pictures"
             yield _figure([image.convert("RGB")], text)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ganpaint_engine import model_dissection, window
 from ganpaint_engine.errors import BadTrainingData
 from ganpaint_engine.photo_folder import PhotoFolder, Problem
+from ganpaint_engine.pictures import formats
 from ganpaint_engine.prior import OnStep
 from ganpaint_engine.segmentation import CLASSES, Segmenter
 
@@ -137,11 +138,12 @@ def read(
 def _label_map(path: Path, photo: str, size: tuple[int, int], lookup: np.ndarray) -> np.ndarray:
     """A photo's labels as CLASSES or GUESS, H×W uint8."""
     try:
-        with Image.open(path) as image:
-            values = np.asarray(image) if image.mode in ("L", "P") else None
+        with Image.open(path, formats=formats()) as image:
+            fits = image.mode in ("L", "P") and image.size == size
+            values = np.asarray(image) if fits else None
     except OSError as error:
         raise BadTrainingData(f"{photo} has no label map {path}: {error}.") from error
-    if values is None or values.shape != size[::-1]:
+    if values is None:
         raise BadTrainingData(
             f"{path} is to have one byte a pixel and {size[0]}x{size[1]} px, as its photo."
         )

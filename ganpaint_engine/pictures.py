@@ -76,7 +76,7 @@ def opened(path: Path, check: Callable[[int, int], None]) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels on; our own limit is checked before decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats()) as image:
+            with Image.open(path, formats=formats()) as image:
                 check(*image.size)
                 image.load()
                 ImageOps.exif_transpose(image)  # fails for EXIF that is damaged
@@ -96,7 +96,7 @@ def opened(path: Path, check: Callable[[int, int], None]) -> Image.Image:
 
 
 @cache
-def _formats() -> list[str]:
+def formats() -> list[str]:
     """The formats that are read: pictures alone, not those that start another program (EPS)."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]

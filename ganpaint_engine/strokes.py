@@ -29,6 +29,7 @@ from ganpaint_engine.errors import (
     MaskSizeMismatch,
     StrokesUnusable,
 )
+from ganpaint_engine.sizes import MAX_PIXELS
 from ganpaint_engine.window import as_photo, check_size
 
 FEWEST = 3
@@ -105,7 +106,7 @@ def _pairs(folder: Path) -> list[tuple[str, Path, Path]]:
 def _is_grey(path: Path) -> bool:
     """Whether a file is stored as a greyscale picture, as masks are."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=pictures.formats()) as image:
             return image.mode in ("1", "L", "LA")
     except (OSError, SyntaxError, ValueError):
         return False
@@ -119,7 +120,7 @@ def _layers(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask of an OpenRaster file. Raises CorruptImage, StrokesUnusable."""
     try:
         with zipfile.ZipFile(path) as archive:
-            stack = ElementTree.fromstring(archive.read("stack.xml"))
+            stack = ElementTree.fromstring(_unpacked(archive, "stack.xml"))
             width, height = int(stack.attrib["w"]), int(stack.attrib["h"])
             check_size(width, height)
             layers = [
@@ -127,7 +128,10 @@ def _layers(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 for element in stack.iter("layer")
                 if element.attrib.get("visibility", "visible") == "visible"
             ]
-    except (OSError, KeyError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, KeyError, ValueError, SyntaxError),
+        *(zipfile.BadZipFile, Image.DecompressionBombError),
+    ) as error:
         raise CorruptImage(f"{path} cannot be read as an OpenRaster file: {error}.") from error
     if len(layers) < 2:
         raise StrokesUnusable(f"{path.name} has one layer: paint the strokes on a layer above it.")
@@ -136,11 +140,19 @@ def _layers(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return as_photo(photo)[0], np.maximum.reduce(alphas)
 
 
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the archive. Raises ValueError for one that no layer needs to be."""
+    if archive.getinfo(name).file_size > 4 * MAX_PIXELS:
+        raise ValueError(f"{name} in it is larger than any layer")
+    return archive.read(name)
+
+
 def _layer(
     archive: zipfile.ZipFile, attributes: dict[str, str], size: tuple[int, int]
 ) -> Image.Image:
     """A layer on a transparent picture of the whole size, RGBA."""
-    with Image.open(io.BytesIO(archive.read(attributes["src"]))) as image:
+    packed = io.BytesIO(_unpacked(archive, attributes["src"]))
+    with Image.open(packed, formats=pictures.formats()) as image:
         check_size(max(image.width, 64), max(image.height, 64))
         whole = Image.new("RGBA", size, (0, 0, 0, 0))
         corner = (int(attributes.get("x", "0")), int(attributes.get("y", "0")))

@@ -1,16 +1,20 @@
 """Files from strangers: sizes are looked at before anything is made of them."""
 
+import ast
 import io
 import json
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFile
 
-from ganpaint_engine import errors, model_package, pictures
+from ganpaint_engine import errors, model_package, pictures, strokes
 from ganpaint_engine.model_card import MAX_BYTES
+
+ENGINE = Path(pictures.__file__).parent
 
 
 def png_bomb(width: int, height: int) -> bytes:
@@ -50,6 +54,29 @@ def test_a_format_that_starts_a_program_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(eps.getvalue())
     with pytest.raises(errors.CorruptImage):
         pictures.read_photo(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("source", sorted(ENGINE.rglob("*.py")), ids=lambda path: path.stem)
+def test_every_picture_is_opened_as_one_of_the_safe_formats(source: Path) -> None:
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Image.open":
+            assert "formats" in {keyword.arg for keyword in node.keywords}, ast.unparse(node)
+
+
+def test_a_layer_that_is_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(strokes, "MAX_PIXELS", 1000)
+    photo = io.BytesIO()
+    Image.new("RGB", (80, 80)).save(photo, "BMP")
+    with zipfile.ZipFile(tmp_path / "x.ora", "w", zipfile.ZIP_DEFLATED) as archive:
+        layers = '<layer src="a.png"/><layer src="a.png"/>'
+        archive.writestr("stack.xml", f'<image w="80" h="80"><stack>{layers}</stack></image>')
+        archive.writestr("a.png", photo.getvalue())
+    with pytest.raises(errors.CorruptImage, match="larger than any layer"):
+        strokes._layers(tmp_path / "x.ora")
+    monkeypatch.undo()
+    picture, mask = strokes._layers(tmp_path / "x.ora")
+    assert picture.shape == (80, 80, 3)
+    assert mask.min() == 255
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ganpaint_engine.model_package import ModelInfo, find_model
+from ganpaint_engine.pictures import formats
 from ganpaint_engine.service.protocol_messages import MAX_LOOK_SIDE, MAX_LOOKS
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def _read(folder: Path, named: tuple[tuple[str, str, str, str], ...]) -> tuple[L
 
 
 def _decoded(concept: str, variant: str, path: Path) -> Look:
-    with Image.open(path) as image:
+    with Image.open(path, formats=formats()) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels are no thumbnail")
         small = image.convert("RGB")
