@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, window
 from ganpaint_engine.encoder import GRID
-from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior
@@ -68,7 +67,7 @@ def apply(
     u = window.stroke_on_grid(mask)
     with torch.no_grad():
         cover = F.adaptive_avg_pool2d(mask, GRID)
-        r_e = _edited(inverted.r, u, cover, wish, prior.exemplars)
+        r_e = _edited(prior, inverted, u, cover, wish)
         mask_e = _mask_e(prior, mask)
     on_step(0.55, "edit")
     head = _adapted(
@@ -142,8 +141,13 @@ def fine_detail(
     return levels or usual
 
 
-def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars | None) -> Tensor:
-    """r_e of a wish, with the stroke on the grid U and its share of each cell (1×1×8×8)."""
+def _edited(prior: Prior, inverted: Inversion, u: Tensor, cover: Tensor, wish: Wish) -> Tensor:
+    """r_e of a wish, with the stroke on the grid U and its share of each cell (1×1×8×8).
+
+    Where the model does not know such pictures, an exemplar's surroundings are not the photo's, so
+    a removal takes the photo's own cells first; further seeds take exemplars (docs/photographs.md).
+    """
+    r, library = inverted.r, prior.exemplars
     concept, s, look = wish.concept, wish.strength, wish.look
     match wish.operation:
         case "add" if wish.like:
@@ -152,6 +156,9 @@ def _edited(r: Tensor, u: Tensor, cover: Tensor, wish: Wish, library: Exemplars 
             wanted = look if wish.variant else None
             least = concept.p if isinstance(wish.asked_strength, str) else None
             return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
+        case "remove" if library is not None and not prior.knows(inverted):
+            own = wish.seed == 0
+            return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own)
         case "remove":
             return exemplars.take_out(r, u, concept, library, s, wish.seed)
         case _:

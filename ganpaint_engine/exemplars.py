@@ -216,16 +216,17 @@ def take_out(
     library: Exemplars | None,
     s: float = 1.0,
     seed: int = 0,
+    own: bool = False,
 ) -> Tensor:
     """r_e without ``concept`` under a stroke (U, 1×1×8×8): what an exemplar has there instead.
 
     Cells of real pictures, and not a mixture of the cells around: of mixtures the head makes noise.
-    For a concept that the library does not know, the nearest cells are copied. Without a library
-    as ``concepts.remove``.
+    For a concept that the library does not know, or if ``own`` is wished, the nearest cells are
+    copied. Without a library as ``concepts.remove``.
     """
     if library is None:
         return concepts.remove(r, stroke, concept, s)
-    if concept.name in library.names:
+    if concept.name in library.names and not own:
         p = library.without(r, (stroke > 0).float(), concept.name, seed)
     else:
         p = nearest(r, stroke, concept)

@@ -321,6 +321,10 @@ class Prior:
             inverted.unfamiliarity = self.unfamiliarity(inverted.x)
         return inverted.unfamiliarity
 
+    def knows(self, inverted: Inversion) -> bool:
+        """Whether a window is like the pictures that this model was made of, as far as measured."""
+        return self.familiar_limit is None or self.unfamiliarity_of(inverted) <= self.familiar_limit
+
     @property
     def familiar_limit(self) -> float | None:
         """Unfamiliarity above which edits are warned about; None if it was never measured."""

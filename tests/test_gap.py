@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from benchmarks import bundled_model
-from ganpaint_engine import cli, errors, familiarity, gap, measurement, segmentation
+from ganpaint_engine import cli, errors, exemplars, familiarity, gap, measurement, segmentation
 from ganpaint_engine.prior import load_model
 from ganpaint_engine.window import to_tensor
 
@@ -155,3 +155,31 @@ def test_the_route_that_measured_best_is_offered_to_whoever_does_not_take_it(
     assert told("residual", add="tree") == []
     prior.info.card["familiar"] = {"entropy": 10.0}
     assert prior.open(photo).inspect(stroke).warnings == []
+
+
+def test_removals_from_unlike_photos_take_the_photos_own_cells_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prior = load_model("churches", "cpu")
+    scene = bundled_model.load_scenes(bundled_model.HERE / "scenes")[0].picture
+    stroke = np.zeros(scene.shape[:2], np.uint8)
+    stroke[80:160, 40:120] = 255
+    asked: list[tuple[int, bool]] = []
+    take_out = exemplars.take_out
+
+    def spy(r, u, concept, library, s=1.0, seed=0, own=False):  # type: ignore[no-untyped-def]
+        asked.append((seed, own))
+        return take_out(r, u, concept, library, s, seed, own)
+
+    monkeypatch.setattr(exemplars, "take_out", spy)
+    patches = {}
+    for limit in (10.0, 0.0):
+        prior.info.card["familiar"] = {"entropy": limit}
+        photo = prior.open(scene)
+        for seed in (0, 1):
+            edit = photo.edit(stroke, remove="tree", seed=seed, quality="preview")
+            patches[limit, seed] = np.asarray(edit.patch).astype(float)
+    assert asked == [(0, False), (1, False), (0, True), (0, False)]
+    # The same cells, but for the grain, which the seed draws.
+    assert np.abs(patches[10.0, 0] - patches[0.0, 1]).mean() < 2
+    assert np.abs(patches[0.0, 0] - patches[0.0, 1]).mean() > 4

@@ -131,3 +131,7 @@ def test_the_best_way_must_do_the_edit() -> None:
     assert measures.best(table, "add") == "laplacian"
     assert measures.best(table, "remove") == "poisson"
     assert measures.best({"base": {"share": 0.8}}, "add") == "base"
+    table["poisson"]["unlike"] = 0.49
+    assert measures.best(table, "remove") == "laplacian"
+    table["laplacian"]["unlike"] = 0.49
+    assert measures.best(table, "remove") == "base"

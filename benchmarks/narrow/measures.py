@@ -123,6 +123,10 @@ def summary(rows: list[Measured]) -> dict[str, float]:
     return means
 
 
+CLEARLY = 0.95
+"""What is not less unlike than the engine's own way by this factor is as good, and no better."""
+
+
 def best(table: dict[str, dict[str, float]], operation: str) -> str:
     """The way whose pictures are least unlike the truth, of those that do the edit.
 
@@ -134,5 +138,6 @@ def best(table: dict[str, dict[str, float]], operation: str) -> str:
     def does_it(row: dict[str, float]) -> bool:
         return row["share"] >= 0.9 * own if operation == "add" else row["share"] <= own + 0.1
 
-    able = {name: row for name, row in table.items() if does_it(row) and "unlike" in row}
-    return min(able, key=lambda name: able[name]["unlike"]) if able else "base"
+    able = {name: row["unlike"] for name, row in table.items() if does_it(row) and "unlike" in row}
+    first = min(able, key=able.__getitem__, default="base")
+    return first if first in able and able[first] < CLEARLY * able.get("base", 0) else "base"

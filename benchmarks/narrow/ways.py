@@ -36,9 +36,10 @@ class Way:
     steps, stay: of the refinement of r. encoder_steps: E itself is trained on the photo for so
     many. hole: E is told of the stroke. look: p_c is what the photo's own cells of the concept look
     like. tone: how far new cells' units, but the concept's own, are moved by the difference between
-    the photo's mean r and the exemplars'. own: what is removed becomes the photo's nearest cells,
-    and not an exemplar's. rim: weight of a perceptual term in the stroke's rim for δ. fine: which
-    detail new content gets, ``photo`` (what the engine does), ``usual`` or ``none``.
+    the photo's mean r and the exemplars'. exemplar: what is removed becomes what an exemplar has
+    there, as in pictures that the model knows, and not the photo's nearest cells. rim: weight of a
+    perceptual term in the stroke's rim for δ. fine: which detail new content gets, ``photo`` (what
+    the engine does), ``usual`` or ``none``.
     """
 
     title: str
@@ -49,7 +50,7 @@ class Way:
     hole: bool = False
     look: bool = False
     tone: float = 0.0
-    own: bool = False
+    exemplar: bool = False
     rim: float = 0.0
     fine: str = "photo"
 
@@ -69,8 +70,8 @@ WAYS = {
     "tone-whole": Way("p_c moved to the photo's mean r", tone=1.0),
     "look-tone": Way("the photo's own appearance, and p_c moved", look=True, tone=0.5),
     "tone-poisson": Way("composite: poisson, and p_c moved", "poisson", tone=0.5),
-    "own": Way("removed: the photo's nearest cells", own=True),
-    "own-poisson": Way("composite: poisson, the photo's nearest cells", "poisson", own=True),
+    "exemplar": Way("removed: after an exemplar", exemplar=True),
+    "exemplar-poisson": Way("composite: poisson, after an exemplar", "poisson", exemplar=True),
     "rim": Way("perceptual term in the stroke's rim for δ", rim=1.0),
     "hole": Way("E told of the stroke as a hole", hole=True),
     "steps": Way("120 steps of r, held a fifth as strongly", steps=120, stay=0.02),
@@ -130,7 +131,7 @@ class Maker:
         """The case, edited that way. ``number``: tells it from the others."""
         place, mask = self.place(case), self.mask(case)
         opened = self._open(number, case, way, mask)
-        key = number, *way.opening, way.look, way.tone, way.own, way.rim
+        key = number, *way.opening, way.look, way.tone, way.exemplar, way.rim
         if key not in self._drawn:
             self._drawn[key] = self._draw(case, way, opened, mask)
         y, y_e = self._drawn[key]
@@ -191,10 +192,9 @@ class Maker:
             own = (concepts.presence(r, concept) >= 1).float() * (u == 0)
             if own.sum() >= detail.FEWEST_CELLS:
                 look = concepts.mean_over(r, own).flatten()
-        if case.operation == "remove" and way.own:
-            r_e = concepts.edit(r, u, exemplars.nearest(r, u, concept))
-        elif case.operation == "remove":
-            r_e = exemplars.take_out(r, u, concept, prior.exemplars)
+        if case.operation == "remove":
+            photos = not way.exemplar
+            r_e = exemplars.take_out(r, u, concept, prior.exemplars, own=photos)
         else:
             r_e = exemplars.insert(r, u, cover, concept, prior.exemplars, look=look)
             others = 1 - concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
