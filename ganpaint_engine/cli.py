@@ -377,6 +377,37 @@ def plugin_uninstall(host: HostArgument, config_dir: FolderOption = None) -> Non
         out_console.print(f"No plug-in of {host} was installed there.")
 
 
+@plugin_app.command("zip")
+def plugin_zip(
+    host: HostArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.")],
+) -> None:
+    """Pack the plug-in into a zip: Krita's own plug-in importer takes it."""
+    from ganpaint_engine import plugin_packages
+
+    file = plugin_packages.make_zip(host, out)
+    out_console.print(f"Written: {file}.")
+    if host == "krita":
+        out_console.print(
+            "In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…, then restart it."
+        )
+    else:
+        out_console.print("Unpack it into GIMP's folder plug-ins, then restart GIMP.")
+
+
+@plugin_app.command("folder")
+def plugin_folder(
+    host: HostArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write into.")],
+) -> None:
+    """Write the plug-in into a folder, to be copied by hand."""
+    from ganpaint_engine import plugin_packages
+
+    folder = plugin_packages.make_folder(host, out)
+    place = "GIMP's folder plug-ins" if host == "gimp" else "Krita's resource folder"
+    out_console.print(f"Copy what is in {folder} into {place}, then restart {host.capitalize()}.")
+
+
 @plugin_app.command("list")
 def plugin_list() -> None:
     """Where plug-ins are installed."""

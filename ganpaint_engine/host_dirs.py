@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,10 +14,11 @@ GIMP_VERSIONS = ("3.0", "3.2")
 
 _GIMP_FLATPAK = "org.gimp.GIMP"
 _KRITA_FLATPAK = "org.kde.krita"
+_KRITA_STORE = "49800Krita_*"
 
 
 def gimp_config_dirs() -> list[Path]:
-    """GIMP's config folders that exist; the default place for 3.0 if there is none.
+    """GIMP's config folders that exist; else those of the versions on the PATH, else 3.0's.
 
     ``GIMP3_DIRECTORY`` (GIMP's own variable) replaces them all.
     """
@@ -25,7 +27,11 @@ def gimp_config_dirs() -> list[Path]:
         return [Path(relocated).expanduser().absolute()]
     bases = [_roaming("GIMP"), _flatpak(_GIMP_FLATPAK) / "config" / "GIMP"]
     found = [base / version for base in bases for version in GIMP_VERSIONS]
-    return [folder for folder in found if folder.is_dir()] or [bases[0] / GIMP_VERSIONS[0]]
+    existing = [folder for folder in found if folder.is_dir()]
+    # A GIMP that was never started has no folder yet; it takes one that it finds.
+    new = [version for version in GIMP_VERSIONS if shutil.which(f"gimp-{version}")]
+    new = [] if existing else new or [GIMP_VERSIONS[0]]
+    return existing or [bases[0] / version for version in new]
 
 
 def krita_resource_dirs() -> list[Path]:
@@ -34,7 +40,7 @@ def krita_resource_dirs() -> list[Path]:
         own = Path(platformdirs.user_data_dir("krita", appauthor=False))
     else:
         own = _roaming("krita")
-    found = [own, _flatpak(_KRITA_FLATPAK) / "data" / "krita"]
+    found = [own, _flatpak(_KRITA_FLATPAK) / "data" / "krita", *_store_kritas()]
     return [folder for folder in found if folder.is_dir()] or [own]
 
 
@@ -53,10 +59,20 @@ def kritarc_of(resources: Path) -> Path:
         return resources.parents[2] / ".config" / "kritarc"
     if parts[-3:] == (_KRITA_FLATPAK, "data", "krita"):
         return resources.parents[1] / "config" / "kritarc"
+    if parts[-3:] == ("LocalCache", "Roaming", "krita"):
+        return resources.parents[1] / "Local" / "kritarc"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Preferences" / "kritarc"
     # Not roaming: on Windows Krita keeps its resources in APPDATA but kritarc in LOCALAPPDATA.
     return Path(platformdirs.user_config_dir(appauthor=False, roaming=False)) / "kritarc"
+
+
+def _store_kritas() -> list[Path]:
+    """Resource folders of Krita from the Microsoft Store, which keeps its own Roaming folder."""
+    local = os.environ.get("LOCALAPPDATA")
+    if sys.platform != "win32" or not local:
+        return []
+    return sorted(Path(local).glob(f"Packages/{_KRITA_STORE}/LocalCache/Roaming/krita"))
 
 
 def _roaming(app: str) -> Path:

@@ -23,11 +23,12 @@ from typing import Any
 
 from . import __version__, host_dirs
 from .errors import PluginFolder, PluginUnknownHost
-from .paths import plugins_dir, runtime_file
+from .paths import plugins_dir, runtime_file, settings_file
 
 HOSTS = ("gimp", "krita")
 
-_RECORD = "install.json"
+RECORD = "install.json"
+_UNUSED = {".po", ".pot"}  # of the words; the compiled catalogues are what is read
 _KRITARC_SECTION = "[python]"
 _KRITARC_SWITCH = "enable_ganpaint"
 
@@ -73,16 +74,37 @@ def list_installed() -> list[Installed]:
     return [copy for copy in found if copy is not None]
 
 
+def record(host: str) -> dict[str, Any]:
+    """The content of ``install.json``: where this engine is, and which files are the plug-in's."""
+    return {
+        "command": engine_command(),
+        "runtime_file": str(runtime_file()),
+        "settings_file": str(settings_file()),
+        "version": __version__,
+        "host": host,
+        "files": sorted(sources(host)),
+    }
+
+
+def mode_of(place: str) -> int:
+    """GIMP skips a plug-in whose main file is not executable, without a word."""
+    return 0o755 if place.endswith("plug-ins/ganpaint/ganpaint.py") else 0o644
+
+
 def engine_command() -> list[str]:
     """The command by which a plug-in starts this very engine, detached from the editor."""
     return [sys.executable, "-m", "ganpaint_engine", "serve", "--detached"]
 
 
-def _folders(host: str, config_dir: Path | str | None) -> list[Path]:
+def _check_host(host: str) -> None:
     if host not in HOSTS:
         raise PluginUnknownHost(
             f"There is no plug-in for '{host}'. Choose one of: {', '.join(HOSTS)}.", host=host
         )
+
+
+def _folders(host: str, config_dir: Path | str | None) -> list[Path]:
+    _check_host(host)
     if config_dir is not None:
         return [Path(config_dir).expanduser().absolute()]
     return host_dirs.gimp_config_dirs() if host == "gimp" else host_dirs.krita_resource_dirs()
@@ -92,8 +114,12 @@ def _plugin_dir(host: str, config_dir: Path) -> Path:
     return config_dir / ("plug-ins" if host == "gimp" else "pykrita") / "ganpaint"
 
 
-def _sources(host: str) -> dict[str, Path]:
-    """Files to copy: place relative to the config folder -> source file."""
+def sources(host: str) -> dict[str, Path]:
+    """Files to copy: place relative to the config folder -> source file.
+
+    Raises PluginUnknownHost.
+    """
+    _check_host(host)
     root = plugins_dir()
     base = _plugin_dir(host, Path()).as_posix()
     trees = {
@@ -104,7 +130,7 @@ def _sources(host: str) -> dict[str, Path]:
         f"{place}/{source.relative_to(tree).as_posix()}": source
         for place, tree in trees.items()
         for source in sorted(tree.rglob("*"))
-        if source.is_file() and "__pycache__" not in source.parts
+        if source.is_file() and "__pycache__" not in source.parts and source.suffix not in _UNUSED
     }
     if host == "krita":
         files["pykrita/ganpaint.desktop"] = root / "krita" / "ganpaint.desktop"
@@ -114,30 +140,21 @@ def _sources(host: str) -> dict[str, Path]:
 
 def _install_one(host: str, config_dir: Path) -> Installed:
     plugin_dir = _plugin_dir(host, config_dir)
-    sources = _sources(host)
-    record = {
-        "command": engine_command(),
-        "runtime_file": str(runtime_file()),
-        "version": __version__,
-        "host": host,
-        "files": sorted(sources),
-    }
-    with _folder_errors(config_dir):
-        stale = set(_record(plugin_dir).get("files", ())) - set(sources)
-        for place, source in sources.items():
-            # GIMP skips a plug-in whose main file is not executable, without a word.
-            mode = 0o755 if place.endswith("plug-ins/ganpaint/ganpaint.py") else 0o644
-            _write(config_dir / place, source.read_bytes(), mode)
+    files, content = sources(host), record(host)
+    with folder_errors(config_dir):
+        stale = set(_record(plugin_dir).get("files", ())) - set(files)
+        for place, source in files.items():
+            write(config_dir / place, source.read_bytes(), mode_of(place))
         for place in stale:
             (config_dir / place).unlink(missing_ok=True)
         if host == "krita":
             _switch(host_dirs.kritarc_of(config_dir), on=True)
-        _write(plugin_dir / _RECORD, json.dumps(record, indent=2).encode(), 0o644)
-    return Installed(host, config_dir, plugin_dir, str(record["version"]))
+        write(plugin_dir / RECORD, json.dumps(content, indent=2).encode(), 0o644)
+    return Installed(host, config_dir, plugin_dir, __version__)
 
 
 def _uninstall_one(copy: Installed) -> None:
-    with _folder_errors(copy.config_dir):
+    with folder_errors(copy.config_dir):
         if copy.host == "krita":
             _switch(host_dirs.kritarc_of(copy.config_dir), on=False)
         for place in _record(copy.plugin_dir)["files"]:
@@ -145,7 +162,7 @@ def _uninstall_one(copy: Installed) -> None:
         # Python's own cache beside our modules is ours too; anything else a person put there stays.
         for cache in list(copy.plugin_dir.rglob("__pycache__")):
             shutil.rmtree(cache)
-        (copy.plugin_dir / _RECORD).unlink()
+        (copy.plugin_dir / RECORD).unlink()
         folders = [path for path in copy.plugin_dir.rglob("*") if path.is_dir()]
         for folder in [*sorted(folders, reverse=True), copy.plugin_dir]:
             if not any(folder.iterdir()):
@@ -163,7 +180,7 @@ def _read(host: str, config_dir: Path) -> Installed | None:
 def _record(plugin_dir: Path) -> dict[str, Any]:
     """``install.json`` of an installed copy; empty when there is none or it cannot be read."""
     try:
-        record = json.loads((plugin_dir / _RECORD).read_text(encoding="utf-8"))
+        record = json.loads((plugin_dir / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) and isinstance(record.get("files"), list) else {}
@@ -180,7 +197,7 @@ def _switch(kritarc: Path, *, on: bool) -> None:
     if new == text:
         return
     if new:
-        _write(kritarc, new.encode(), None)
+        write(kritarc, new.encode(), None)
     else:
         kritarc.unlink()
 
@@ -210,7 +227,7 @@ def _without_switch(text: str) -> str:
     return "".join(kept)
 
 
-def _write(path: Path, data: bytes, mode: int | None) -> None:
+def write(path: Path, data: bytes, mode: int | None) -> None:
     """Replace ``path`` in one step; ``mode`` None keeps the mode it has."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if mode is None:
@@ -227,7 +244,7 @@ def _write(path: Path, data: bytes, mode: int | None) -> None:
 
 
 @contextmanager
-def _folder_errors(folder: Path) -> Iterator[None]:
+def folder_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -10,11 +10,13 @@ import stat
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
+from platformdirs import macos, windows
 
 from ganpaint_engine import host_dirs, plugins
 from ganpaint_engine.errors import PluginFolder, PluginUnknownHost
-from ganpaint_engine.paths import plugins_dir, runtime_file
+from ganpaint_engine.paths import plugins_dir, runtime_file, settings_file
 
 SOURCES = sorted(plugins_dir().rglob("*.py"))
 
@@ -239,3 +241,66 @@ def test_krita_action_file_names_every_menu_entry() -> None:
         for concept in constants["KNOWN_CONCEPTS"]
     }
     assert set(re.findall(r'<Action name="([^"]+)"', text)) == entries
+
+
+class OtherPlatform:
+    """platformdirs of another system, in a home here."""
+
+    def __init__(self, name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "platform", name)
+        if name == "darwin":
+            monkeypatch.setattr(platformdirs, "PlatformDirs", macos.MacOS)
+            return
+        folders = {"CSIDL_APPDATA": "Roaming", "CSIDL_LOCAL_APPDATA": "Local"}
+        for folder in folders.values():
+            monkeypatch.setenv(f"{folder.upper()}APPDATA", str(home / "AppData" / folder))
+        monkeypatch.setattr(
+            windows, "get_win_folder", lambda name: str(home / "AppData" / folders[name])
+        )
+        monkeypatch.setattr(platformdirs, "PlatformDirs", windows.Windows)
+        monkeypatch.setenv("LOCALAPPDATA", str(home / "AppData" / "Local"))
+
+
+def test_folders_of_macos(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    OtherPlatform("darwin", home, monkeypatch)
+    support = home / "Library/Application Support"
+    assert host_dirs.gimp_config_dirs() == [support / "GIMP/3.0"]
+    (support / "GIMP/3.2").mkdir(parents=True)
+    assert host_dirs.gimp_config_dirs() == [support / "GIMP/3.2"]
+    assert host_dirs.krita_resource_dirs() == [support / "krita"]
+    assert host_dirs.kritarc_of(support / "krita") == home / "Library/Preferences/kritarc"
+
+
+def test_folders_of_windows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    OtherPlatform("win32", home, monkeypatch)
+    data = home / "AppData"
+    assert host_dirs.gimp_config_dirs() == [data / "Roaming/GIMP/3.0"]
+    assert host_dirs.krita_resource_dirs() == [data / "Roaming/krita"]
+    assert host_dirs.kritarc_of(data / "Roaming/krita") == data / "Local/kritarc"
+    store = data / "Local/Packages/49800Krita_abc/LocalCache"
+    (store / "Roaming/krita").mkdir(parents=True)
+    assert host_dirs.krita_resource_dirs() == [store / "Roaming/krita"]
+    assert host_dirs.kritarc_of(store / "Roaming/krita") == store / "Local/kritarc"
+
+
+def test_a_gimp_that_was_never_started_gets_the_plugin_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = home / "bin/gimp-3.2"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert host_dirs.gimp_config_dirs() == [home / ".config/GIMP/3.2"]
+
+
+@pytest.mark.parametrize("host", plugins.HOSTS)
+def test_update_and_uninstall_keep_the_settings(home: Path, host: str) -> None:
+    file = settings_file()
+    file.parent.mkdir(parents=True)
+    file.write_text('{"model": "mine"}')
+    plugins.install(host)
+    plugins.install(host)
+    plugins.uninstall(host)
+    assert file.read_text() == '{"model": "mine"}'
+    assert set(tree(home)) == {file.relative_to(home).as_posix()}
