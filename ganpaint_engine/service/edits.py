@@ -87,7 +87,7 @@ class Edits:
             on_step=progress,
             on_warnings=lambda sentences: progress(0.01, "encode", sentences),
         )
-        width, height = edit.patch.size
+        height, width = edit.layer.shape[:2]
         fields = {
             "name": edit.name,
             "offset": list(edit.offset),
@@ -95,7 +95,9 @@ class Edits:
             "report": edit.report | {"photo": digest},
         }
         self.photos.trim()  # the edit may have opened another window of it
-        return Result(fields, [edit.patch.convert("RGBA").tobytes()])
+        if edit.report["stage"] == "encoder":
+            self.photos.refine_later(prior, digest, edit.report["window"])
+        return Result(fields, [edit.layer.tobytes()])
 
     def _model_of(self, job: Job) -> str:
         named: str | None = job.request["params"]["model"]
@@ -139,4 +141,6 @@ def edit_work(device: str) -> Work:
         edits.photos.figures,
         edits.is_quick,
         looks.of_model,
+        edits.photos.has_more,
+        edits.photos.go_on,
     )

@@ -232,8 +232,9 @@ class JobQueue:
 
     # -- the worker's side -------------------------------------------------------------------
 
-    def next(self) -> Job | None:
-        """Begin the job whose turn it is; waits for one. None once the queue is closed."""
+    def next(self, wait: bool = True) -> Job | None:
+        """Begin the job whose turn it is; waits for one, or not. None if there is none, and once
+        the queue is closed."""
         with self._changed:
             while not self._closed:
                 waiting = self.waiting()
@@ -241,8 +242,21 @@ class JobQueue:
                 for job in finals or waiting:
                     self._begin(job)
                     return job
+                if not wait:
+                    break
                 self._changed.wait()
         return None
+
+    @property
+    def closed(self) -> bool:
+        """Whether there will be no more."""
+        return self._closed
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, and more may come."""
+        with self._changed:
+            return not self._closed and not self._waiting
 
     def next_passing(
         self, running: Job, is_quick: Callable[[Job], bool], before: float = math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from ganpaint_engine.photo_cache import DEFAULT_MIB, Computed, PhotoCache
 from ganpaint_engine.service.jobs import Job
 
 if TYPE_CHECKING:
-    from ganpaint_engine.prior import Prior
+    from ganpaint_engine.prior import OnStep, Prior
     from ganpaint_engine.session import PhotoSession
     from ganpaint_engine.window import Window
 
@@ -66,6 +67,7 @@ class OpenPhotos:
         mib = settings.number("cache_mib", DEFAULT_MIB)
         self._cache = PhotoCache(int(mib * (1 << 20))) if self._keeps and mib else None
         self._hits = self._misses = self._bytes = 0
+        self._unrefined: tuple[tuple[str, str], tuple[int, ...]] | None = None
 
     def figures(self) -> dict[str, int]:
         """STATS_REPLY's ``cache``. Called by the I/O thread."""
@@ -101,6 +103,36 @@ class OpenPhotos:
             self._photos[key] = photo
             self.trim()
         return photo, name
+
+    def refine_later(self, prior: Prior, name: str, place: Sequence[int]) -> None:
+        """Take a kept photo's window (x, y, side) wholly into the model when there is time."""
+        if (prior.key, name) in self._photos:
+            self._unrefined = ((prior.key, name), tuple(place))
+
+    def has_more(self) -> bool:
+        """Whether a window waits to be refined."""
+        return self._unrefined is not None
+
+    def go_on(self, on_step: OnStep) -> None:
+        """Refine the window in which a preview was last answered from E alone.
+
+        on_step: may raise, to stop that; it goes on after its last stage another time.
+        """
+        from ganpaint_engine.window import Window
+
+        wanted, self._unrefined = self._unrefined, None
+        if wanted is None or wanted[0] not in self._photos:
+            return
+
+        def step(fraction: float, stage: str) -> None:
+            try:
+                on_step(fraction, stage)
+            except BaseException:
+                self._unrefined = wanted
+                raise
+
+        self._photos[wanted[0]].inverted(Window(*wanted[1]), step)
+        self.trim()
 
     def trim(self) -> None:
         """Let go of the photos used longest ago where they are too many bytes."""

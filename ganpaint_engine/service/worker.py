@@ -36,6 +36,10 @@ _PROGRESS_EVERY = 0.05  # seconds between two messages of one stage
 _ETA_FROM = 0.05  # fraction done before which nothing can be said about the rest
 
 
+OnStep = Callable[[float, str], None]
+"""Called with (fraction, stage) after every step; an exception from it stops the work."""
+
+
 class Stopped(Exception):
     """The job was stopped; its ``ending`` says how."""
 
@@ -57,7 +61,9 @@ class Work:
     about: WELCOME's device, default_model and models. cache: STATS_REPLY's. looks: the thumbnails
     of a model's looks; raises UnknownModel. These are called by the I/O thread, and are cheap.
     warm_up: what the worker does first. is_quick: whether a preview would be done in about one
-    step, because its photo is open; it may then pass one that is not.
+    step; it may then pass one that would not. has_more, go_on: what can be done ahead while no job
+    waits, such as refining what a preview was answered from; go_on's callback may raise, to stop
+    it, and what raises is not tried again.
     """
 
     handlers: Mapping[str, Handler]
@@ -66,6 +72,8 @@ class Work:
     cache: Callable[[], dict[str, int]] = dict
     is_quick: Callable[[Job], bool] = lambda job: False
     looks: Callable[[str], Sequence[Look]] = lambda model: ()
+    has_more: Callable[[], bool] = lambda: False
+    go_on: Callable[[OnStep], None] = lambda on_step: None
 
 
 class Worker(threading.Thread):
@@ -90,11 +98,29 @@ class Worker(threading.Thread):
             self._does.warm_up()
         except Exception:
             log.exception("Warming up failed")  # the first job will say why
-        while (job := self._jobs.next()) is not None:
+        while not self._jobs.closed:
+            job = self._jobs.next(wait=not self._does.has_more())
+            if job is None:
+                self._go_on()
+                continue
             self._finish(job, *self._work(job))
             while self._postponed:
                 again = self._postponed.pop()
                 self._finish(again, *self._work(again))
+
+    def _go_on(self) -> None:
+        """Do what can be done ahead, until a job comes."""
+
+        def on_step(fraction: float, stage: str) -> None:
+            if not self._jobs.is_idle:
+                raise Stopped
+
+        try:
+            self._does.go_on(on_step)
+        except Stopped:
+            pass  # it goes on from its last stage when there is time again
+        except BaseException:  # nobody asked for it: who needs it will be told why it fails
+            log.warning("Working ahead failed", exc_info=True)
 
     def _finish(self, job: Job, header: dict[str, Any], frames: Frames) -> None:
         job.frames = []  # they may be half a gigabyte

@@ -256,6 +256,39 @@ def test_a_preview_passes_a_final_within_a_step_and_changes_nothing_of_it(
     assert second[2] == undisturbed.frames, "not a bit of the final is different"
 
 
+def test_what_a_preview_was_answered_from_is_refined_when_nothing_waits(
+    quick_edits, arrays, monkeypatch
+):
+    photo_cache.clear()
+    edits = quick_edits()
+    edits.edit(job_for(*arrays, "preview"), lambda *_: None)
+    assert edits.photos.has_more()
+    stages = []
+
+    def stop(fraction, stage):
+        stages.append(stage)
+        if stage == "adapt to photo":
+            raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        edits.photos.go_on(stop)
+    assert stages[-1] == "adapt to photo"
+    assert edits.photos.has_more()
+    stages.clear()
+    edits.photos.go_on(lambda _, stage: stages.append(stage))
+    assert "refine" not in stages, "it goes on after the stage that was done"
+    assert not edits.photos.has_more()
+    result = edits.edit(job_for(*arrays, "preview"), lambda *_: None)
+    assert result.fields["report"]["stage"] == "adapted"
+    assert not edits.photos.has_more()
+
+
+def test_a_preview_that_must_not_be_kept_is_not_refined(quick_edits, arrays):
+    edits = quick_edits()
+    edits.edit(job_for(*arrays, "preview", keep_photo=False), lambda *_: None)
+    assert not edits.photos.has_more()
+
+
 def test_only_the_last_photos_are_kept_in_memory(quick_edits, arrays, monkeypatch):
     image, mask = arrays
     edits = quick_edits()

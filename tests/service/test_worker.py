@@ -304,3 +304,59 @@ def test_a_failing_preview_leaves_the_paused_final_alone():
     assert told.last()[2]["code"] == "internal"
     assert told.last()[:2] == ("final", "RESULT")
     assert worker.stop(PATIENCE)
+
+
+def test_work_ahead_is_done_while_nothing_waits_and_yields_to_any_job():
+    told, more, stopped = Told(), [True], []
+    started, done = threading.Event(), threading.Event()
+
+    def go_on(on_step):
+        started.set()
+        try:
+            for _ in range(10**6):
+                on_step(0.5, "ahead")
+                if done.wait(0.001):
+                    more.clear()
+                    return
+        except BaseException as error:
+            stopped.append(error)
+            raise
+
+    work = Work(
+        {"edit": lambda job, progress: Result({}, [])},
+        dict,
+        has_more=lambda: bool(more),
+        go_on=go_on,
+    )
+    worker = Worker(work, waiting(), told)
+    worker.start()
+    assert started.wait(PATIENCE)
+    started.clear()
+    worker._jobs.add(job("one"))
+    assert told.last()[1] == "RESULT"
+    assert len(stopped) == 1
+    assert started.wait(PATIENCE), "it is taken up again"
+    done.set()
+    worker._jobs.add(job("two"))
+    assert told.last()[1] == "RESULT"
+    assert worker.stop(PATIENCE)
+
+
+def test_work_ahead_that_fails_ends_nothing():
+    told, more = Told(), [True]
+
+    def go_on(on_step):
+        more.clear()
+        raise ZeroDivisionError
+
+    work = Work(
+        {"edit": lambda job, progress: Result({}, [])},
+        dict,
+        has_more=lambda: bool(more),
+        go_on=go_on,
+    )
+    worker = Worker(work, waiting(), told)
+    worker.start()
+    worker._jobs.add(job("one"))
+    assert told.last()[1] == "RESULT"
+    assert worker.stop(PATIENCE)
