@@ -17,7 +17,7 @@ from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, 
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
-from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior
+from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior, cells_to_px
 from ganpaint_engine.wishes import Wish
 
 EDIT_STEPS = 40
@@ -57,25 +57,52 @@ class Edit:
 
 
 def apply(
-    prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish, on_step: OnStep
+    prior: Prior,
+    inverted: Inversion,
+    mask: Tensor,
+    wish: Wish,
+    on_step: OnStep,
+    margin: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The window's picture before and after the edit, under the δ of the edit: y, y_e, 1×3×R×R.
 
     mask: the stroke as the window sees it, 1×1×R×R in [0, 1]. That y is drawn by the same G' leaves
-    the edit alone as the difference of the two.
+    the edit alone as the difference of the two. margin: work on a crop of the window only, this
+    many cells around the stroke (for want of memory); beyond it both pictures are the photo's.
     """
     u = window.stroke_on_grid(mask)
     with torch.no_grad():
         cover = F.adaptive_avg_pool2d(mask, GRID)
         r_e = _edited(prior, inverted, u, cover, wish)
         mask_e = _mask_e(prior, mask)
+    crop = _crop(u, margin) if margin is not None and prior.generator.is_local else None
+    part = inverted if crop is None else inverted.crop(*crop)
+    if crop is not None:
+        r_e, mask_e = cells_to_px(r_e, *crop), cells_to_px(mask_e, *crop)
     on_step(0.55, "edit")
     head = _adapted(
-        prior, inverted, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
+        prior, part, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
     )
     with torch.no_grad():
-        y, y_e = head(torch.cat([inverted.r, r_e])).split(1)
-    return y, y_e
+        if margin is not None:  # one after the other takes half the memory
+            y, y_e = head(part.r), head(r_e)
+        else:
+            y, y_e = head(torch.cat([part.r, r_e])).split(1)
+    if crop is None:
+        return y, y_e
+    whole = inverted.x.clone(), inverted.x.clone()
+    for picture, drawn in zip(whole, (y, y_e), strict=True):
+        cells_to_px(picture, *crop)[:] = drawn
+    return whole
+
+
+def _crop(u: Tensor, margin: int) -> tuple[slice, slice]:
+    """Rows and columns of the grid that a stroke touches, and ``margin`` cells around."""
+    found = []
+    for axis in (3, 2):
+        touched = torch.nonzero(u.amax(axis).flatten()).flatten().tolist()
+        found.append(slice(max(touched[0] - margin, 0), min(touched[-1] + 1 + margin, GRID)))
+    return found[0], found[1]
 
 
 def _adapted(

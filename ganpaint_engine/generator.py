@@ -31,6 +31,8 @@ class SplitGenerator(nn.Module):
     depth: int
     resolution: int
     edit_layer: int
+    is_local = False
+    """Whether a crop of r draws a crop of the picture, but near its border."""
 
     def side(self, i: int) -> int:
         """Side of layer i's featuremap, px."""
@@ -140,6 +142,8 @@ class Generator(SplitGenerator):
     ``channels`` are the input widths of layers 1..n and the output width of layer n: n+1 numbers,
     ``channels[0]`` = Z. Layer 1 makes 4×4; layers 3, 5, 7… double the size; so R = 4·2^(n/2-1).
     """
+
+    is_local = True
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()

@@ -48,6 +48,14 @@ def silent(fraction: float, stage: str) -> None:
     """The callback of those who do not ask for progress."""
 
 
+def cells_to_px(t: Tensor, rows: slice, columns: slice) -> Tensor:
+    """A view of the part of a picture or featuremap (N×C×H×W) that lies in these of the grid's
+    cells."""
+    k = t.shape[-1] // GRID
+    down, across = (slice(s.start * k, s.stop * k) for s in (rows, columns))
+    return t[..., down, across]
+
+
 @dataclass
 class Inversion:
     """A window of a photo, taken into the model.
@@ -82,6 +90,20 @@ class Inversion:
     def is_complete(self) -> bool:
         """Whether r was refined and δ fitted, or r is what E gave."""
         return "adapted" in self.psnr
+
+    def to(self, device: torch.device) -> Inversion:
+        """The same on ``device``."""
+        if self.x.device == device:
+            return self
+        deltas = {i: delta.to(device) for i, delta in self.computed.deltas.items()}
+        computed = Computed(self.computed.r.to(device), deltas, self.psnr)
+        return Inversion(self.x.to(device), computed, self.unfamiliarity, self.z)
+
+    def crop(self, rows: slice, columns: slice) -> Inversion:
+        """Only these rows and columns of the grid's cells."""
+        deltas = {i: cells_to_px(d, rows, columns) for i, d in self.computed.deltas.items()}
+        computed = Computed(cells_to_px(self.computed.r, rows, columns), deltas, self.psnr)
+        return Inversion(cells_to_px(self.x, rows, columns), computed)
 
     @property
     def nbytes(self) -> int:
@@ -159,6 +181,11 @@ class Prior:
     def operations(self, concept: str) -> list[str]:
         """Which of ``add``, ``remove`` and ``restyle`` the card says it can do with a concept."""
         return self.info.operations(concept)
+
+    @cached_property
+    def on_cpu(self) -> Prior:
+        """The same model on the CPU, loaded when it is first asked for."""
+        return self if self.device.type == "cpu" else load_model(self.info.path, "cpu")
 
     @property
     def key(self) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,16 +15,19 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import concepts, editing, familiarity, paste, selection, window, wishes
+from ganpaint_engine import concepts, editing, familiarity, memory, paste, selection, window, wishes
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
-from ganpaint_engine.errors import BadRequest, OutOfMemory
+from ganpaint_engine.errors import BadRequest
 from ganpaint_engine.inversion import INVERSIONS
+from ganpaint_engine.memory import EDIT_RUNGS, WINDOW_RUNGS, Rung
 from ganpaint_engine.model_package import GENERATOR
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.prior import Inversion, OnStep, Prior, silent
 from ganpaint_engine.selection import Selection
 from ganpaint_engine.wishes import check_one_of
+
+T = TypeVar("T")
 
 OnWarnings = Callable[[list[str]], None]
 """Called with sentences for the person as soon as they are known."""
@@ -78,12 +80,13 @@ class PhotoSession:
         """As ``Prior.open``. A store keeps what the default inversion gives, and nothing else."""
         check_one_of("Inversion", inversion, tuple(INVERSIONS))
         self.prior = prior
-        self._how = {"method": inversion, "features": features}
+        self._how: dict[str, Any] = {"method": inversion, "features": features}
         used = prior.features(features)
         self._features = used.name if used is not None else "none"
         self._store = store if (inversion, features) == ("r", "auto") else None
         self._rgb, self._alpha = window.as_photo(image)
         self._inversions: OrderedDict[window.Window, Inversion] = OrderedDict()
+        self._rung = memory.FULL  # how far down the present edit had to go for want of memory
 
     @property
     def nbytes(self) -> int:
@@ -143,8 +146,10 @@ class PhotoSession:
         if place not in self._inversions:
             x = window.to_tensor(window.crop(self._rgb, place), self.prior.resolution)
             x = x.to(self.prior.device)
-            with _memory_of(self.prior):
-                self._inversions[place] = self._restored(place, x) or self.prior.encode(x)
+            kept = self._restored(place, x)
+            self._inversions[place] = kept or self._climb(
+                WINDOW_RUNGS, lambda prior, _: prior.encode(x.to(prior.device))
+            )
             while len(self._inversions) > self.KEPT:
                 self._inversions.popitem(last=False)
         self._inversions.move_to_end(place)
@@ -154,14 +159,35 @@ class PhotoSession:
         """The whole inversion of a window, made at its first use."""
         found = self.encoded(place)
         if not found.is_complete:
-            with _memory_of(self.prior):
-                found = self.prior.invert(
-                    found.x, on_step, found, lambda stage: self._keep(place, stage), **self._how
+
+            def invert(prior: Prior, _: Rung) -> Inversion:
+                start = self._inversions[place].to(prior.device)
+                return prior.invert(
+                    *(start.x, on_step, start, lambda stage: self._keep(place, stage)),
+                    **self._how,
                 )
+
+            found = self._climb(WINDOW_RUNGS, invert)
             self._keep(place, found)
             if self._store is not None:
                 self._store.put(place, found.computed)
         return found
+
+    def _climb(self, rungs: Sequence[Rung], work: Callable[[Prior, Rung], T]) -> T:
+        """What ``work`` gives on the first rung of memory's ladder that has the memory for it.
+
+        Raises OutOfMemory. Which rung that was is told by ``edit``, in its report.
+        """
+
+        def on(rung: Rung) -> T:
+            prior = self.prior.on_cpu if rung.on_cpu else self.prior
+            with memory.precision(rung, prior.device):
+                return work(prior, rung)
+
+        last = memory.is_cpu(self.prior.device)
+        made, rung = memory.climb([r for r in rungs if not (last and r.on_cpu)], on)
+        self._rung = max(self._rung, rung, key=memory.LADDER.index)
+        return made
 
     def _keep(self, place: window.Window, found: Inversion) -> None:
         found.unfamiliarity = self._inversions[place].unfamiliarity
@@ -216,7 +242,8 @@ class PhotoSession:
         warn of and before the rest is computed; they are in the report too. Raises EmptyMask,
         MaskSizeMismatch, UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
         """
-        started = time.monotonic()
+        started, outer = time.monotonic(), self._rung
+        self._rung = memory.FULL
         on_step = on_step or silent
         wished = {"add": add, "remove": remove, "restyle": restyle}
         wish = wishes.check(
@@ -247,8 +274,16 @@ class PhotoSession:
             inverted = self.encoded(place)
         opened = time.monotonic()
         seen = self._in_window(stroke, place)
-        with _memory_of(self.prior):
-            y, y_e = editing.apply(self.prior, inverted, seen, wish, on_step)
+
+        def apply(prior: Prior, rung: Rung) -> tuple[Tensor, Tensor]:
+            here = seen.to(prior.device)
+            return editing.apply(
+                prior, inverted.to(prior.device), here, wish.to(prior), on_step, rung.margin
+            )
+
+        y, y_e = (t.float().to(seen.device) for t in self._climb(EDIT_RUNGS, apply))
+        rung, self._rung = self._rung, outer  # a preview may have been made within a final edit
+        warned = warned + memory.sentence(rung)
         fine = None
         if wish.operation == "add":
             around = window.crop(self._rgb, place)
@@ -261,6 +296,8 @@ class PhotoSession:
         on_step(1.0, "done")
         outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
         report = self._report(wish, place, inverted) | {
+            "device": "cpu" if rung.on_cpu else str(self.prior.device),
+            "memory": rung.name,
             "like": like is not None,
             "context": context,
             "grow": grow,
@@ -341,12 +378,3 @@ class PhotoSession:
             asked = (wish.operation, wish.composite) if wish is not None else ()
             warned += [told, *familiarity.advice(*asked)]
         return Outlook(place, psnr, value, limit, warned)
-
-
-@contextmanager
-def _memory_of(prior: Prior) -> Iterator[None]:
-    """Turns torch's error into ours."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(f"Not enough memory on {prior.device}: {error}") from error

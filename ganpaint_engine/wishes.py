@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ganpaint_engine.adaptation import ADAPTATIONS
@@ -41,6 +41,11 @@ class Wish:
     like: bool = False
     composite: str = RESIDUAL
     adaptation: str = ADAPTATIONS[0]
+
+    def to(self, prior: Prior) -> Wish:
+        """The same wish where ``prior`` computes."""
+        look = None if self.look is None else self.look.to(prior.device)
+        return replace(self, concept=self.concept.to(prior.device), look=look)
 
     @property
     def name(self) -> str:
