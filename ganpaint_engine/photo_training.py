@@ -32,7 +32,7 @@ from ganpaint_engine import (
     segmentation,
     segmenters,
 )
-from ganpaint_engine.errors import BadRequest, NothingFound
+from ganpaint_engine.errors import BadRequest, DiskFull, NothingFound
 from ganpaint_engine.model_package import ModelInfo
 from ganpaint_engine.photo_folder import PhotoFolder, Problem
 from ganpaint_engine.photo_squares import Photographs
@@ -206,7 +206,25 @@ class Curve:
         y = torch.cat([prior.generator.head(prior.encoder(one)) for one in x.split(4)])
         decibels = round(inversion.psnr(y, x), 2)
         self.points.append(Point(trainer.step, round(trainer.seconds / 60, 2), decibels))
-        self.file.write_text(json.dumps(self.points), encoding="utf-8")
+        with _writing(self.file.parent):
+            self.file.write_text(json.dumps(self.points), encoding="utf-8")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What is kept of a run is written into ``folder``. Raises DiskFull."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except (OSError, RuntimeError) as error:
+        raise DiskFull(f"What was learned cannot be kept in {folder}: {error}.") from error
+
+
+def _save(trainer: Trainer, folder: Path) -> None:
+    from training.train import save
+
+    with _writing(folder):
+        save(trainer, folder)
 
 
 def _run(
@@ -214,12 +232,10 @@ def _run(
 ) -> list[Point]:
     """Train for TRAINING of the time; the critic joins after a fifth of it. Returns the curve."""
     from training.data import Scenes
-    from training.train import save
     from training.trainer import LEARNING_RATES
 
     ours = Scenes(photographs.pictures[~photographs.held], photographs.labels[~photographs.held])
     total, rate = TRAINING * plan.minutes * 60, 1.0 if start is None else FINE_TUNE
-    _checkpoint(plan).parent.mkdir(parents=True, exist_ok=True)
     curve = Curve.resumed(_checkpoint(plan).with_name("curve.json"), photographs)
     saved = trainer.seconds
     try:
@@ -237,10 +253,10 @@ def _run(
             trainer.seconds += time.monotonic() - begun
             if trainer.seconds - saved > MOST_SECONDS_BETWEEN_SAVES:
                 saved = trainer.seconds
-                save(trainer, _checkpoint(plan).parent)
+                _save(trainer, _checkpoint(plan).parent)
             on_step(min(trainer.seconds / total, 1), f"step {trainer.step}, l1 {losses['l1']:.2f}")
     finally:
-        save(trainer, _checkpoint(plan).parent)
+        _save(trainer, _checkpoint(plan).parent)
     curve.measure(trainer)
     return curve.points
 

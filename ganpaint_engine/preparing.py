@@ -24,7 +24,7 @@ from ganpaint_engine import (
     segmentation,
 )
 from ganpaint_engine.encoder_training import EncoderTrainer
-from ganpaint_engine.errors import BadRequest, NothingFound
+from ganpaint_engine.errors import BadRequest, DiskFull, NothingFound
 from ganpaint_engine.model_dissection import Dissected
 from ganpaint_engine.model_package import ModelInfo
 from ganpaint_engine.prior import OnStep, Prior, load_model
@@ -56,7 +56,7 @@ def prepare(
 
     segmenter: finds the concepts. again: also a model that is prepared already, from the start.
     samples: how many pictures are dissected. Raises UnknownModel, BadRequest (prepared already,
-    or nothing follows its edit layer), ModelBusy.
+    or nothing follows its edit layer), ModelBusy, DiskFull.
     """
     info = model_package.find_model(name)
     _check(info, minutes, again)
@@ -100,11 +100,15 @@ def _check(info: ModelInfo, minutes: float, again: bool) -> None:
 
 
 def _keep(trainer: EncoderTrainer, path: Path) -> None:
-    """Write the state so that a kill at any moment leaves a whole one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the state so that a kill at any moment leaves a whole one. Raises DiskFull."""
     new = path.with_suffix(".new")
-    torch.save(trainer.state(), new)
-    new.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(trainer.state(), new)
+        new.replace(path)
+    except (OSError, RuntimeError) as error:
+        new.unlink(missing_ok=True)
+        raise DiskFull(f"What was learned cannot be kept in {path.parent}: {error}.") from error
 
 
 def _resumed(prior: Prior, path: Path) -> EncoderTrainer:

@@ -1,5 +1,6 @@
 """A model of one's own photographs, at toy size."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_a_stopped_run_goes_on_and_lists_nothing(album: Path, tmp_path: Path) ->
     assert photo_training._trainer(plan, 32, None, eyes).step == 2
     with pytest.raises(errors.OtherCheckpoint):
         photo_training._trainer(plan, 64, None, eyes)
+
+
+def test_a_full_disk_lists_nothing(album: Path) -> None:
+    """A file size limit stands in for the full disk: writing fails midway, as it does there."""
+    plan = Plan(album, "full", 0.05, "none", resolution=32, batch=4)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
+    try:
+        with pytest.raises(errors.DiskFull, match="cannot be kept"):
+            photo_training.train(plan, lambda f, s: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert "full" not in [m.name for m in model_package.list_models()]
 
 
 def test_the_bundled_model_is_the_start_for_few_photos(album: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,23 @@ def test_a_stopped_preparation_goes_on(imported: str) -> None:
     assert (info.path / model_package.CARD).read_bytes() == before
     assert [m.name for m in model_package.list_models() if m.name == imported] == [imported]
     assert not model_package.find_model(imported).prepared
+
+
+def test_a_full_disk_leaves_the_model_as_it_was(imported: str) -> None:
+    """A file size limit stands in for the full disk: writing fails midway, as it does there."""
+    info = model_package.find_model(imported)
+    before = {p.name: p.read_bytes() for p in info.path.iterdir() if p.is_file()}
+    eyes = segmentation.Segmenter(Bright(), ("bright", "dark"))
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
+    try:
+        with pytest.raises(errors.DiskFull, match="cannot be kept"):
+            preparing.prepare(imported, 0.02, lambda f, s: None, eyes, "cpu", samples=24)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert {p.name: p.read_bytes() for p in info.path.iterdir() if p.is_file()} == before
+    assert not model_package.find_model(imported).prepared
+    assert list(preparing.kept_in(info).parent.iterdir()) == []
 
 
 def test_what_cannot_be_prepared_says_why(tmp_path: Path) -> None:
