@@ -282,3 +282,21 @@ def test_a_stale_file_leads_to_no_kill(home, monkeypatch):
         assert sleeper.poll() is None
         sleeper.kill()
     paths.runtime_file().unlink()
+
+
+def test_an_engine_is_looked_for_without_being_started(editing, home):
+    editing.connect(start=False)
+    [failed] = only(pump_until(editing, "failed"), "failed")
+    assert failed.error.code == "engine_unreachable"
+    assert not (home / "runtime/runtime.json").exists()
+    editing.start(TREE, picture())  # an edit starts it all the same
+    assert only(pump_until(editing, "done"), "done")
+
+
+def test_an_engine_that_runs_already_is_found(editing):
+    editing.start(TREE, picture())
+    pump_until(editing, "done")
+    editing.close()
+    assert not editing.connected
+    editing.connect(start=False)
+    assert only(pump_until(editing, "offer"), "offer")[0].offer.model == "stub"

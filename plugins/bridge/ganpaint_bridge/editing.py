@@ -50,6 +50,7 @@ class Editing:
     def __init__(self, client: str) -> None:
         self._client = client
         self._engine: Optional[Engine] = None
+        self._may_start = True
         self._state = ""
         self._updates: List[Update] = []
         self.offer = DEFAULT_OFFER
@@ -67,10 +68,22 @@ class Editing:
         """The newest edit's, while it is under way."""
         return self._next[0] if self._next else self._request
 
-    def connect(self) -> None:
-        """Look for the engine, or start it, so that it is ready when the person is."""
+    @property
+    def connected(self) -> bool:
+        """There is a connection to an engine, or one is being looked for."""
+        return self._engine is not None
+
+    def connect(self, start: bool = True) -> None:
+        """Look for the engine, or start it, so that it is ready when the person is.
+
+        Without ``start`` only one that runs already is looked for; "failed" where there is none.
+        """
+        if start and self._engine is not None and not self._may_start:
+            self._engine.close()
+            self._engine = None
         if self._engine is None:
-            self._engine = Engine(client=self._client)
+            self._may_start = start
+            self._engine = Engine(client=self._client, start=start)
 
     def use_model(self, name: Optional[str]) -> None:
         """Edit with another model than the engine's default; an "offer" follows."""

@@ -1,48 +1,11 @@
-"""Qt as this Krita has it: Krita 6 embeds Qt 6 and refuses PyQt5, Krita 5 the other way round."""
+"""Qt as this Krita has it: Krita 6 embeds Qt 6 and refuses PyQt5, Krita 5 the other way round.
+
+Enums are written in full (``Qt.WidgetAttribute.WA_…``), which both understand.
+"""
 
 try:
-    from PyQt6.QtCore import QByteArray, QTimer
-    from PyQt6.QtWidgets import (
-        QComboBox,
-        QDoubleSpinBox,
-        QFormLayout,
-        QHBoxLayout,
-        QLabel,
-        QMenu,
-        QProgressBar,
-        QPushButton,
-        QSpinBox,
-        QVBoxLayout,
-        QWidget,
-    )
+    from PyQt6 import QtCore, QtGui, QtWidgets
 except ImportError:
-    from PyQt5.QtCore import QByteArray, QTimer
-    from PyQt5.QtWidgets import (
-        QComboBox,
-        QDoubleSpinBox,
-        QFormLayout,
-        QHBoxLayout,
-        QLabel,
-        QMenu,
-        QProgressBar,
-        QPushButton,
-        QSpinBox,
-        QVBoxLayout,
-        QWidget,
-    )
+    from PyQt5 import QtCore, QtGui, QtWidgets
 
-__all__ = [
-    "QByteArray",
-    "QComboBox",
-    "QDoubleSpinBox",
-    "QFormLayout",
-    "QHBoxLayout",
-    "QLabel",
-    "QMenu",
-    "QProgressBar",
-    "QPushButton",
-    "QSpinBox",
-    "QTimer",
-    "QVBoxLayout",
-    "QWidget",
-]
+__all__ = ["QtCore", "QtGui", "QtWidgets"]
