@@ -62,6 +62,11 @@ def usage() -> Usage:
     return Usage(len(sizes), sum(sizes))
 
 
+def half_written() -> int:
+    """Files that a killed engine left in the middle of writing them, or one is writing now."""
+    return sum(path.name.startswith(_PART) for path, _, _ in _files())
+
+
 def clear() -> Usage:
     """Remove all of it; returns what was removed. Raises PermissionError."""
     before = usage()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganpaint_engine import paths
+from ganpaint_engine import paths, photo_cache
 from ganpaint_engine.errors import GanpaintError
 from ganpaint_engine.service import folder, keys, lifecycle, security
 
@@ -140,7 +140,11 @@ def _cache() -> Check:
         probe.unlink()
     except OSError as error:
         return Check("cache", True, f"{place}: {error.strerror or error}; nothing is kept on disk")
-    return Check("cache", True, str(place))
+    used, half = photo_cache.usage(), photo_cache.half_written()
+    finding = f"{place}, {used.files} windows of photos, {used.bytes / 1e6:.0f} MB"
+    if half and lifecycle.folder_in_use() is None:
+        finding += f"; {half} half written by an engine that ended; the next start removes them"
+    return Check("cache", True, finding)
 
 
 def _keys() -> Check:

@@ -16,8 +16,9 @@ from disks import fill, read_only, small_disk
 from engines import PATIENCE, EngineProcess, connect_tcp, edit, running, submit, until
 from ganpaint_bridge import Engine, run
 
-from ganpaint_engine import cli, errors, paths
+from ganpaint_engine import cli, errors, paths, photo_cache
 from ganpaint_engine.client import Client
+from ganpaint_engine.photo_cache import PhotoCache
 from ganpaint_engine.service import checkup, folder, keys, lifecycle, security, unit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,6 +159,17 @@ def test_the_doctor_explains_what_a_crash_left(own_engine):
     assert found["runtime file"].ok  # nothing is to be done: the next start replaces it
     assert found["lock"].finding == "free"
     assert found["engine"].finding == "not running"
+
+
+def test_the_doctor_explains_a_half_written_cache(home):
+    folder = photo_cache.folder() / "model"
+    folder.mkdir(parents=True)
+    (folder / ".part-killed").write_bytes(bytes(10))
+    found = findings()["cache"]
+    assert found.ok
+    assert "1 half written" in found.finding
+    PhotoCache(1 << 20)  # the next start
+    assert "half written" not in findings()["cache"].finding
 
 
 def test_the_doctor_sees_open_files_and_damaged_settings(home):
