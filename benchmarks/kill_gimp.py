@@ -18,6 +18,7 @@ from ganpaint_engine.client import Client
 
 _HOSTS = Path(__file__).resolve().parents[1] / "tests/hosts"
 _STARTING = 6.0  # seconds: what GIMP takes to its first edit, about
+_LONG = 10 * PATIENCE  # a busy machine may be loading the model first
 MOMENTS = ("starting", "editing", "between edits")
 
 
@@ -72,9 +73,9 @@ class Gimp:
             done = watch.stats()["jobs"]["done"]
             process = self._start(concept if moment == "editing" else "tree")
             if moment == "editing":
-                until(lambda: watch.stats()["jobs"]["running"], "an edit of GIMP's")
+                until(lambda: watch.stats()["jobs"]["running"], "an edit of GIMP's", _LONG)
             elif moment == "between edits":
-                until(lambda: watch.stats()["jobs"]["done"] > done, "the first edit of GIMP's")
+                until(lambda: watch.stats()["jobs"]["done"] > done, "GIMP's first edit", _LONG)
         time.sleep(rng.uniform(0, _STARTING if moment == "starting" else 1.0))
         if process.poll() is not None:
             raise RuntimeError(f"GIMP ended by itself, with {process.returncode}")
