@@ -74,10 +74,12 @@ class Exemplars:
         wish = (USUAL, concept.p) if look is None else (LOOK, look)
         shape = shape + wish[0] * self._unlike(share, wish[1])
         costs, order = shape.flatten().topk(min(LOOKED_AT, shape.numel()), largest=False)
-        ranked: list[tuple[float, int, tuple[int, int]]] = []
-        for cost, place in zip(costs.tolist(), order.tolist(), strict=True):
-            shift, n = shifts[place // len(share)], place % len(share)
-            ranked.append((cost + AROUND * self._strange(r, cover, n, shift), n, shift))
+        moved = torch.tensor(shifts, device=share.device)[order // len(share)]
+        costs = costs + AROUND * self._strange(r, cover, order % len(share), moved)
+        ranked = [
+            (cost, place % len(share), shifts[place // len(share)])
+            for cost, place in zip(costs.tolist(), order.tolist(), strict=True)
+        ]
         best: dict[int, tuple[int, int]] = {}
         for _, n, shift in sorted(ranked):
             best.setdefault(n, shift)
@@ -140,12 +142,10 @@ class Exemplars:
         edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
         wide = F.pad(share, (GRID,) * 4)
         wanted = cover[0, 0, ys, xs]
-        costs = []
-        for dy, dx in shifts:
-            cost = _difference(share[:, ys + dy, xs + dx], wanted) + MOVED * abs(dy)
-            beyond = wide[:, edge_y + dy + GRID, edge_x + dx + GRID]
-            costs.append(cost + BEYOND * beyond.square().sum(1) / len(ys))
-        return torch.stack(costs)
+        dy, dx = torch.tensor(shifts, device=share.device).T[..., None]
+        cost = _difference(share[:, ys + dy, xs + dx], wanted) + MOVED * dy[:, 0].abs()
+        beyond = wide[:, edge_y + dy + GRID, edge_x + dx + GRID]
+        return (cost + BEYOND * beyond.square().sum(-1) / len(ys)).T
 
     def _unlike(self, share: Tensor, look: Tensor) -> Tensor:
         """How far each exemplar's concept is from a look, 1 on average: N values."""
@@ -154,16 +154,19 @@ class Exemplars:
         distance = (mean - look).square().mean(1)
         return distance / distance.mean().clamp(min=1e-6)
 
-    def _strange(self, r: Tensor, cover: Tensor, n: int, shift: tuple[int, int]) -> float:
-        """How the cells around the stroke differ from those around its place in exemplar n."""
+    def _strange(self, r: Tensor, cover: Tensor, n: Tensor, shift: Tensor) -> Tensor:
+        """How the cells around the stroke differ from those around it in exemplars: P values.
+
+        n: P exemplars' numbers. shift: P×2, how far each is moved. 1 where nothing is around.
+        """
         on = (cover > 0).float()
         ys, xs = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0] > 0, as_tuple=True)
-        y, x = ys + shift[0], xs + shift[1]
-        inside = (y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)
-        if not inside.any():
-            return 1.0
-        here = r[0][:, ys[inside], xs[inside]]
-        return float((here - self.r[n][:, y[inside], x[inside]]).square().mean())
+        y, x = ys + shift[:, :1], xs + shift[:, 1:]
+        inside = ((y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)).float()
+        there = self.r[n[:, None], :, y.clamp(0, GRID - 1), x.clamp(0, GRID - 1)]
+        gap = (there - r[0][:, ys, xs].T).square().mean(-1)
+        count = inside.sum(1)
+        return torch.where(count > 0, (gap * inside).sum(1) / count.clamp(min=1), 1.0)
 
 
 def _shifts(ys: Tensor, xs: Tensor) -> list[tuple[int, int]]:
@@ -174,9 +177,9 @@ def _shifts(ys: Tensor, xs: Tensor) -> list[tuple[int, int]]:
 
 
 def _difference(there: Tensor, wanted: Tensor) -> Tensor:
-    """Of shares N×M from wanted M: squared, what is missing counting twice. N values."""
+    """Of shares …×M from wanted M: squared, what is missing counting twice. … values."""
     gap = wanted - there
-    return (gap.square() * torch.where(gap > 0, 2.0, 1.0)).mean(1)
+    return (gap.square() * torch.where(gap > 0, 2.0, 1.0)).mean(-1)
 
 
 @torch.no_grad()
