@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup render-env demo test check test-editors benchmark clean
+.PHONY: setup render-env demo test check test-editors words benchmark clean
 
 setup: $(READY)
 
@@ -43,6 +43,10 @@ check: $(READY)
 # Real GIMP 3 and real Krita, in a Debian chroot that the tests make (root, apt, a few minutes).
 test-editors: $(READY)
 	$(BIN)/python -m pytest -m editors tests/hosts
+
+# Brings the plug-ins' translations up to date with their sources, and compiles them.
+words: $(READY)
+	$(BIN)/python tools/catalogues.py
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks.bundled_model

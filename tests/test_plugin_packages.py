@@ -128,3 +128,14 @@ def test_what_cannot_be_made(make, tmp_path: Path) -> None:  # type: ignore[no-u
     (tmp_path / "file").write_text("")
     with pytest.raises(PluginFolder, match="file"):
         make("krita", tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize("host", plugins.HOSTS)
+def test_compiled_words_are_shipped_and_their_sources_are_not(host: str) -> None:
+    places = plugins.sources(host)
+    suffixes = {Path(place).suffix for place in places}
+    assert ".po" not in suffixes
+    assert ".pot" not in suffixes
+    for language in ("de", "fr", "es", "zh_CN"):
+        end = f"ganpaint_bridge/locale/{language}/LC_MESSAGES/ganpaint.mo"
+        assert sum(place.endswith(end) for place in places) == 1

@@ -1,16 +1,19 @@
 """The bridge runs in interpreters that the product does not choose."""
 
 import ast
+import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from bridges import end_engine
 
 BRIDGE = Path(__file__).resolve().parents[2] / "plugins" / "bridge" / "ganpaint_bridge"
 SOURCES = sorted(BRIDGE.glob("*.py"))
-OLD = [f"python3.{minor}" for minor in (8, 9, 10, 12, 13, 14)]
+VERSIONS = [f"python3.{minor}" for minor in range(8, 15)]
 
 
 def imports(tree):
@@ -46,22 +49,22 @@ def interpreter(name):
     return None
 
 
-@pytest.mark.parametrize("name", OLD)
-def test_an_edit_from_another_python(engine, name):
+@pytest.mark.parametrize("name", VERSIONS)
+def test_all_of_it_in_each_python(home, name):
+    """Edits, previews, cancel, doctor, settings, words: with the stub engine, which it starts."""
     python = interpreter(name)
     if python is None:
         pytest.skip(f"{name} is not on this machine")
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from ganpaint_bridge import Engine, run\n"
-        "engine = Engine('test', start=False)\n"
-        "job = engine.submit(concept='tree', operation='add',"
-        " image=(bytes(range(12)), 2, 2, 3), mask=(b'\\xff' * 4, 2, 2))\n"
-        "result = run(engine, job)\n"
-        "assert result.frames[0] == bytes([0,1,2,255,3,4,5,255,6,7,8,255,9,10,11,255])\n"
-        "engine.close()\n"
-    )
+    stub = shlex.join([sys.executable, "-m", "ganpaint_engine.service.stub", "--step-ms", "2"])
+    environment = {**os.environ, "GANPAINT_ENGINE": stub, "PYTHONPATH": ""}
     # -S: no installed packages; -W error: no leaked sockets, no deprecated syntax
-    command = [python, "-W", "error", "-S", "-c", code, str(BRIDGE.parent)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    script = Path(__file__).with_name("other_python.py")
+    command = [python, "-W", "error", "-S", str(script), str(BRIDGE.parent)]
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=120, env=environment
+        )
+    finally:
+        end_engine()
     assert done.returncode == 0, done.stderr
+    assert f"all of it on {name.replace('python', 'Python ')}" in done.stdout
