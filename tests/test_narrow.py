@@ -124,14 +124,16 @@ def test_measures() -> None:
 
 def test_the_best_way_must_do_the_edit() -> None:
     table = {
-        "base": {"share": 0.8, "unlike": 0.5},
-        "poisson": {"share": 0.4, "unlike": 0.1},
-        "laplacian": {"share": 0.75, "unlike": 0.4},
+        "base": {"share": 0.8, "unlike": 0.5, "colour": 9.0},
+        "poisson": {"share": 0.4, "unlike": 0.1, "colour": 5.0},
+        "laplacian": {"share": 0.75, "unlike": 0.4, "colour": 8.0},
+        "alpha": {"share": 0.75, "unlike": 0.41, "colour": 7.0},
     }
-    assert measures.best(table, "add") == "laplacian"
+    assert measures.best(table, "add") == "alpha"
     assert measures.best(table, "remove") == "poisson"
+    table["alpha"]["unlike"] = 0.43
+    assert measures.best(table, "add") == "laplacian"
+    table["laplacian"]["unlike"] = 0.48
+    table["alpha"]["unlike"] = 0.49
+    assert measures.best(table, "add") == "base"
     assert measures.best({"base": {"share": 0.8}}, "add") == "base"
-    table["poisson"]["unlike"] = 0.49
-    assert measures.best(table, "remove") == "laplacian"
-    table["laplacian"]["unlike"] = 0.49
-    assert measures.best(table, "remove") == "base"

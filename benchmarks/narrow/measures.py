@@ -124,20 +124,28 @@ def summary(rows: list[Measured]) -> dict[str, float]:
 
 
 CLEARLY = 0.95
-"""What is not less unlike than the engine's own way by this factor is as good, and no better."""
+"""Ways whose ``unlike`` differs by less than this factor are equally good in that."""
 
 
 def best(table: dict[str, dict[str, float]], operation: str) -> str:
     """The way whose pictures are least unlike the truth, of those that do the edit.
 
     An addition must keep nine tenths of the engine's own share of the concept; a removal may leave
-    a tenth of the stroke more than the engine does.
+    a tenth of the stroke more than the engine does. Of equally good ones the one whose colours are
+    nearest; what is not clearly better than the engine's own way is not better.
     """
-    own = table["base"]["share"]
+    own = table["base"]
 
     def does_it(row: dict[str, float]) -> bool:
-        return row["share"] >= 0.9 * own if operation == "add" else row["share"] <= own + 0.1
+        if operation == "add":
+            return row["share"] >= 0.9 * own["share"]
+        return row["share"] <= own["share"] + 0.1
 
-    able = {name: row["unlike"] for name, row in table.items() if does_it(row) and "unlike" in row}
-    first = min(able, key=able.__getitem__, default="base")
-    return first if first in able and able[first] < CLEARLY * able.get("base", 0) else "base"
+    able = {name: row for name, row in table.items() if does_it(row) and "unlike" in row}
+    if "base" not in able:
+        return "base"
+    least = min(row["unlike"] for row in able.values())
+    if least > CLEARLY * own["unlike"]:
+        return "base"
+    equal = [name for name, row in able.items() if row["unlike"] <= least / CLEARLY]
+    return min(equal, key=lambda name: able[name]["colour"])
