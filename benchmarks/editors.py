@@ -1,130 +1,41 @@
-"""What an edit costs a person in the editor: a 24-megapixel photo at 16 bits in real Krita.
+"""What a person waits for in the real editors, with a 24-megapixel photo of 16 bits.
 
-    python -m benchmarks.editors [--chroot DIR]        prints a table; needs what test-editors needs
+    python -m benchmarks.editors [gimp] [krita] [--chroot DIR]
 
-The engine is not running at first, and the photo is new to it. Time runs from the press of Apply,
-inside the editor; the longest frozen moment is the longest pause of a timer that beats every 10 ms
-in the editor's own thread.
+Runs the editors of the tests in real editors (tests/hosts; as root) on a display of its own, with
+the plug-in, the product's engine and the bundled model, and prints a table in Markdown for each. The
+engine starts cold: its files may be in the system's cache, its process is not there.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
-import statistics
 import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
+from benchmarks import editor_gimp, editor_krita
 from benchmarks.kill_gimp import hosts
 
-WIDTH, HEIGHT = 6000, 4000
-_PLAY_S = 900
+HOSTS = {"gimp": editor_gimp.table, "krita": editor_krita.table}
 
 
-def large_photo(photo: np.ndarray) -> np.ndarray:
-    """``photo`` (H×W×3 u8) at 6000×4000, u16, with noise below a step of u8 as a camera has."""
-    big = cv2.resize(photo, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    noise = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32)
-    return (np.clip(big + noise, 0, 255) * 257).astype(np.uint16)
-
-
-@contextlib.contextmanager
-def display(stage: Any) -> Iterator[str]:
-    """The name of an X display inside the chroot."""
-    number = stage.folder / "display"
-    screen = f"exec Xvfb -displayfd 3 -screen 0 1280x860x24 -nolisten tcp 3>{number}"
-    server = stage.start("sh", "-c", screen, log="xvfb.log")
-    try:
-        hosts().wait_for("Xvfb", lambda: number.exists() and number.read_text().strip())
-        yield ":" + number.read_text().strip()
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def krita(chroot: Path, folder: Path) -> dict[str, Any]:
-    """What inside/krita/driver/large.py measured; see there."""
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("host", nargs="*", help="gimp, krita; both by default")
+    parser.add_argument("--chroot", type=Path, help="of the editors; set up if need be")
+    options = parser.parse_args()
+    unknown = set(options.host) - set(HOSTS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
     tests = hosts()
-    stage = tests.prepared(chroot, folder, tests.example_scene())
-    sys.path.insert(0, str(Path(str(tests.__file__)).parent))
-    sys.modules.setdefault("conftest", tests)
-    krita_stage = __import__("krita_stage")
-    krita_stage.prepare(stage)
-    cv2.imwrite(str(folder / "large.png"), large_photo(stage.scene.photo)[..., ::-1])
-    done = threading.Event()
-    starter = threading.Thread(target=_start_engine, args=(stage, done))
-    starter.start()
-    report: Path = folder / "krita.json"
-    try:
-        with display(stage) as name:
-            variables = {
-                "DISPLAY": name,
-                "GANPAINT_PLAYS": "large",
-                "GANPAINT_ENGINE": f"touch {folder}/ask-engine",
-            }
-            process = stage.start("krita", "--nosplash", log="krita.log", **variables)
-            tests.wait_for("Krita", lambda: report.exists() or process.poll() is not None, _PLAY_S)
-            process.terminate()
-    finally:
-        done.set()
-        starter.join()
-    act: dict[str, Any] = json.loads(report.read_text())
-    if "failure" in act:
-        raise RuntimeError(act["failure"])
-    large: dict[str, Any] = act["large"]
-    return large
-
-
-def _start_engine(stage: Any, done: threading.Event) -> None:
-    """Starts the engine when Krita asks for it: it cannot itself, from inside the chroot."""
-    environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
-    engine: subprocess.Popen[bytes] | None = None
-    while not done.wait(0.01):
-        if engine is None and (stage.folder / "ask-engine").exists():
-            command = [sys.executable, "-m", "ganpaint_engine", "serve"]
-            with (stage.folder / "engine.log").open("wb") as log:
-                engine = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    if engine is not None:
-        engine.terminate()
-        engine.wait(30)
-
-
-def table(act: dict[str, Any]) -> str:
-    """The figures as a table for docs/using.md."""
-    cold, warm = act["cold"], act["warm"]
-    longest = max(cold["longest_s"], warm["longest_s"], act["slider_longest_s"])
-    rows = [
-        ("Apply to first progress, engine not running", f"{cold['first_progress_s']:.1f} s"),
-        ("Apply to layer, engine not running, photo new", f"{cold['layer_s']:.1f} s"),
-        ("Apply to layer, again on this photo", f"{warm['layer_s']:.1f} s"),
-        ("Slider to preview (median of 5)", f"{statistics.median(act['slider_s']):.2f} s"),
-        ("Longest frozen moment", f"{1000 * longest:.0f} ms"),
-    ]
-    lines = ["| 24 megapixels, 16 bits | Krita |", "|---|---|"]
-    return "\n".join(lines + [f"| {what} | {value} |" for what, value in rows])
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.editors", description=__doc__)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    default = os.environ.get("GANPAINT_TEST_EDITORS") or cache / "ganpaint-test-editors"
-    parser.add_argument("--chroot", type=Path, default=Path(default))
-    chroot = parser.parse_args().chroot
-    with tempfile.TemporaryDirectory(prefix="ganpaint-editors-") as folder:
-        act = krita(chroot, Path(folder))
-    print(json.dumps(act, indent=2), table(act), sep="\n\n")
-    return 0
+    chroot = options.chroot or tests.chroot_folder()
+    subprocess.run([tests.HERE / "editors", "setup", chroot], check=True)
+    for host in options.host or sorted(HOSTS):
+        with tempfile.TemporaryDirectory(prefix="ganpaint-editors-") as folder:
+            print(HOSTS[host](chroot, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -88,6 +88,6 @@ class Gimp:
     def _start(self, concept: str) -> subprocess.Popen[bytes]:
         variables = {"SCENARIOS": "kills", "REPORT": "never.json", "CONCEPT": concept}
         process: subprocess.Popen[bytes] = self.stage.start_gimp(
-            "gimp-console-3.0", "gimp_console.py", **variables
+            "gimp-console", "gimp_console.py", **variables
         )
         return process

@@ -7,12 +7,15 @@ engine that does not start, fails the tests.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ HERE = Path(__file__).parent
 INSIDE = HERE / "inside"
 SETUP_S = 1800
 PATIENCE_S = 150
+GIMP_VERSIONS = ("3.0", "3.2")
 
 
 def wait_for(what: str, ready: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
@@ -184,11 +188,18 @@ class Display:
         return picture
 
 
+def chroot_folder() -> Path:
+    """Where the chroot is, or will be."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    release = os.environ.get("EDITORS_RELEASE")
+    name = f"ganpaint-test-editors-{release}" if release else "ganpaint-test-editors"
+    return Path(os.environ.get("GANPAINT_TEST_EDITORS") or default / name)
+
+
 @pytest.fixture(scope="session")
 def chroot() -> Path:
     """The folder of the chroot, set up if need be."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("GANPAINT_TEST_EDITORS") or default / "ganpaint-test-editors")
+    folder = chroot_folder()
     done = subprocess.run([HERE / "editors", "setup", folder], timeout=SETUP_S, check=False)
     if done.returncode:
         pytest.fail("the chroot with GIMP and Krita could not be set up (see above)")
@@ -211,8 +222,9 @@ def prepared(chroot: Path, folder: Path, scene: Scene) -> Stage:
     shutil.copytree(INSIDE, stage.folder / "inside")
     Image.fromarray(scene.photo).save(stage.folder / "photo.png")
     (stage.folder / "box.json").write_text(json.dumps(scene.box))
-    plugins.install("gimp", stage.home / ".config/GIMP/3.0")
-    shutil.copy(INSIDE / "gimprc", stage.home / ".config/GIMP/3.0/gimprc")
+    for version in GIMP_VERSIONS:
+        plugins.install("gimp", stage.home / ".config/GIMP" / version)
+        shutil.copy(INSIDE / "gimprc", stage.home / ".config/GIMP" / version / "gimprc")
     plugins.install("krita", stage.home / ".local/share/krita")
     return stage
 
@@ -255,6 +267,49 @@ def stub_stage(stage: Stage) -> Iterator[Stage]:
         engine.wait(30)
 
 
+class Engines:
+    """Starts an engine outside whenever a plug-in inside asks for one, by running ``command``.
+
+    options: of `ganpaint serve`.
+    """
+
+    def __init__(self, stage: Stage, *options: str) -> None:
+        self._wanted = stage.folder / f"{stage.engine_folder}-wanted"
+        self.command = stage.folder / f"start-{stage.engine_folder}"
+        self.command.write_text(f"#!/bin/sh\ntouch {self._wanted}\n")
+        self.command.chmod(0o755)
+        self._serve = [sys.executable, "-m", "ganpaint_engine", "serve", *options]
+        self._environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            if self._wanted.exists():
+                self._wanted.unlink()
+                self._running.append(subprocess.Popen(self._serve, env=self._environment))
+
+    @property
+    def started(self) -> int:
+        """How many were started so far."""
+        return len(self._running)
+
+    def kill(self) -> None:
+        """Kill the newest one, as a crash would."""
+        self._running[-1].send_signal(signal.SIGKILL)
+        self._running[-1].wait(30)
+
+    def close(self) -> None:
+        """End them all."""
+        self._over.set()
+        self._thread.join()
+        for engine in self._running:
+            engine.terminate()
+            engine.wait(30)
+
+
 def ask_engine(stage: Stage, mask: np.ndarray) -> JobEvent:
     """What the engine makes of "add tree" under ``mask``, asked by the Python client."""
     with stage.engine() as client:
@@ -270,9 +325,9 @@ def expected(stage: Stage) -> JobEvent:
     return ask_engine(stage, stage.scene.mask)
 
 
-@pytest.fixture(scope="session")
-def display(stage: Stage) -> Iterator[Display]:
-    """One X display for all tests."""
+@contextlib.contextmanager
+def on_display(stage: Stage) -> Iterator[Display]:
+    """An X display with a window manager, for as long as it is wanted."""
     number_file = stage.folder / "display"
     screen = f"exec Xvfb -displayfd 3 -screen 0 1280x860x24 -nolisten tcp 3>{number_file}"
     server = stage.start("sh", "-c", screen, log="xvfb.log")
@@ -290,6 +345,13 @@ def display(stage: Stage) -> Iterator[Display]:
         for process in (manager, server):
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def display(stage: Stage) -> Iterator[Display]:
+    """One X display for all tests."""
+    with on_display(stage) as display:
+        yield display
 
 
 def _text(path: Path) -> str:

@@ -25,7 +25,7 @@ def console(stage: Stage, stub_stage: Stage, expected: JobEvent) -> dict[str, An
 def run_console(stage: Stage, scenarios: str) -> dict[str, Any]:
     """What gimp-console says of some scenarios, with this stage's engine."""
     variables = {"SCENARIOS": scenarios, "REPORT": f"gimp-{scenarios}.json"}
-    with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
+    with stage.start_gimp("gimp-console", "gimp_console.py", **variables) as gimp:
         assert gimp.wait(600) == 0, (stage.folder / "gimp_console.log").read_text()[-3000:]
     return stage.report(f"gimp-{scenarios}.json")
 
@@ -170,6 +170,6 @@ def test_missing_engine_is_told(stage: Stage) -> None:
         "GANPAINT_HOME": str(stage.folder / "nobody"),
         "GANPAINT_ENGINE": "/nowhere/ganpaint serve",
     }
-    with stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables) as gimp:
+    with stage.start_gimp("gimp-console", "gimp_console.py", **variables) as gimp:
         gimp.wait(300)
     assert_refused(stage.report("gimp-missing.json")["plain"], "engine_missing")

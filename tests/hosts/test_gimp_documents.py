@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 def documents(stub_stage: Stage) -> dict[str, Seen]:
     variables = {"REPORT": "gimp-documents.json"}
     stage = stub_stage
-    with stage.start_gimp("gimp-console-3.0", "gimp_documents.py", **variables) as gimp:
+    with stage.start_gimp("gimp-console", "gimp_documents.py", **variables) as gimp:
         assert gimp.wait(600) == 0, (stage.folder / "gimp_documents.log").read_text()[-3000:]
     reports = stage.report("gimp-documents.json")
     return {name: _seen(stage, name, report) for name, report in reports.items()}

@@ -63,7 +63,7 @@ def tries(stage: Stage) -> list[dict[str, Any]]:
         for _ in range(KILLS):
             with engine(home) as process:
                 if gimp is None:
-                    gimp = stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables)
+                    gimp = stage.start_gimp("gimp-console", "gimp_console.py", **variables)
                     stack.callback(gimp.wait, 30)
                     stack.callback(gimp.terminate)
                 wait_for("an edit", lambda: at_work(home))
@@ -103,7 +103,7 @@ def test_killed_gimps_leave_the_engine_free_within_three_seconds(stage: Stage) -
     (stage.folder / "kills-over").unlink(missing_ok=True)
     with engine(home) as process:
         for _ in range(KILLS):
-            wrapper = stage.start_gimp("gimp-console-3.0", "gimp_console.py", **variables)
+            wrapper = stage.start_gimp("gimp-console", "gimp_console.py", **variables)
             wait_for("an edit", lambda: at_work(home))
             time.sleep(rng.uniform(0, 1))
             for pid in gimps(home):

@@ -96,11 +96,6 @@ def add_run_mode(procedure):
     procedure.add_enum_argument("run-mode", "Run mode", "The run mode", kinds, default, FLAGS)
 
 
-def add_hidden(procedure):
-    """What the dialog remembers and no script needs."""
-    procedure.add_boolean_aux_argument("preview", "Preview", "Preview on the canvas", True, FLAGS)
-
-
 def request(config, operation=None):
     """The edit that the arguments ask for. ``operation``: where the procedure makes one only."""
     get = config.get_property
@@ -132,8 +127,17 @@ def remember(wanted):
     looks = dict(last.get("looks", {}))
     looks["%s %s" % (wanted.operation, wanted.concept)] = wanted.variant
     kept = {name: getattr(wanted, name) for name in _KEPT}
-    data = json.dumps(dict(kept, looks=looks)).encode("utf-8")
-    Gimp.attach_parasite(Gimp.Parasite.new(_LAST, Gimp.PARASITE_PERSISTENT, data))
+    _keep_last(dict(last, **dict(kept, looks=looks)))
+
+
+def preview():
+    """Whether previews were wanted last."""
+    return bool(_last().get("preview", True))
+
+
+def remember_preview(wanted):
+    """Keep whether previews are wanted."""
+    _keep_last(dict(_last(), preview=wanted))
 
 
 def last_request(operation, concept):
@@ -150,6 +154,11 @@ def last_request(operation, concept):
 
 
 _KEPT = ("strength", "seed", "context", "grow", "feather")
+
+
+def _keep_last(values):
+    data = json.dumps(values).encode("utf-8")
+    Gimp.attach_parasite(Gimp.Parasite.new(_LAST, Gimp.PARASITE_PERSISTENT, data))
 
 
 def _last():

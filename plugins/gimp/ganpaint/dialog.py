@@ -174,8 +174,10 @@ class EditWindow(_Window):
         self._choices.pack_start(strength, False, False, 0)
         self._choices.pack_start(self._seed_row(), False, False, 0)
         self._choices.pack_start(self._selection_part(), False, False, 0)
-        preview = GimpUi.prop_check_button_new(self._config, "preview", _("_Preview on the canvas"))
-        self._choices.pack_start(preview, False, False, 0)
+        self._shown = Gtk.CheckButton.new_with_mnemonic(_("_Preview on the canvas"))
+        self._shown.set_active(arguments.preview())
+        self._shown.connect("toggled", self._on_preview)
+        self._choices.pack_start(self._shown, False, False, 0)
         content.pack_start(self._choices, True, True, 0)
         self._choices.show_all()
 
@@ -219,6 +221,10 @@ class EditWindow(_Window):
 
     # -- the preview -------------------------------------------------------------------------
 
+    def _on_preview(self, button):
+        arguments.remember_preview(button.get_active())
+        self._want_preview()
+
     def _want_preview(self):
         self._stale = True
         if not self._wanted:
@@ -230,7 +236,7 @@ class EditWindow(_Window):
         (What is on its way is not stopped: it may be opening the photo, which the next one needs.)
         """
         self._wanted = 0
-        if not self._config.get_property("preview"):
+        if not self._shown.get_active():
             self._stop_preview()
         elif self._stale and not self.work.busy and not self._applying:
             self._stale = False

@@ -44,7 +44,7 @@ class GanPaint(Gimp.PlugIn):
         return False  # the bridge translates
 
     def do_query_procedures(self):
-        return [_EDIT, _AGAIN, _REPEAT, *_SCRIPTED, *_DIRECT]
+        return [_EDIT, _AGAIN, _REPEAT, *_SCRIPTED, *_DIRECT, _DOCTOR]
 
     def do_create_procedure(self, name):
         kind = Gimp.PDBProcType.PLUGIN
@@ -77,7 +77,6 @@ def _runner(name):
 def _add_arguments(procedure, name):
     if name == _EDIT:
         arguments.add(procedure)
-        arguments.add_hidden(procedure)
     elif name in _SCRIPTED:
         arguments.add(procedure, _SCRIPTED[name])
     label, text = _("Layer"), _("The new layer with the change")

@@ -84,7 +84,10 @@ class Work:
         return tuple(Gimp.Selection.bounds(self.image))[1:]
 
     def start(self, request, on_canvas=False):
-        """Send an edit that is to stay, or only to be shown ``on_canvas``. Raises BridgeError."""
+        """Send an edit that is to stay, or only to be shown ``on_canvas``. Raises BridgeError.
+
+        The result of an earlier one is no longer wanted; previews are to be started one by one.
+        """
         if not self.image.is_valid():
             raise host.wrong_layer(_("The image was closed."))
         if not self._target.layer.is_valid():

@@ -99,8 +99,8 @@ def previews(image):
 
 def applying(image):
     """Cancel in mid-job, a dead engine, a new one, and an edit at last; then change that one."""
-    write("cancelled.json", state(image, ask(image, concept="slow", preview=False)))
-    write("applied.json", state(image, ask(image, concept="slow", preview=False)))
+    write("cancelled.json", state(image, ask(image, concept="slow")))
+    write("applied.json", state(image, ask(image, concept="slow")))
     for name in ("applied-undone", "applied-redone"):
         wait_for_go(name)
         write(name + ".json", state(image))
@@ -116,7 +116,7 @@ def closing():
     """The image goes while its edit is on the way."""
     image, _ = open_photo()
     write("closing.json", state(image))
-    closed = ask(image, concept="slow", preview=False)
+    closed = ask(image, concept="slow")
     write("closed.json", state(image, closed))
 
 
