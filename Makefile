@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup render-env demo test check test-editors words benchmark clean
+.PHONY: setup render-env demo test check test-editors test-editors-next words benchmark clean
 
 setup: $(READY)
 
@@ -47,6 +47,12 @@ test-editors: $(READY)
 # Brings the plug-ins' translations up to date with their sources, and compiles them.
 words: $(READY)
 	$(BIN)/python tools/catalogues.py
+
+# The core of it on the editors' next versions (GIMP 3.2), in a chroot of its own.
+test-editors-next: export EDITORS_RELEASE = forky
+test-editors-next: $(READY)
+	$(BIN)/python -m pytest -m editors tests/hosts/test_gimp.py tests/hosts/test_gimp_documents.py \
+		tests/hosts/test_gimp_scripts.py tests/hosts/test_gimp_window.py
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks.bundled_model

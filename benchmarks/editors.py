@@ -3,8 +3,8 @@
     python -m benchmarks.editors [gimp] [krita] [--chroot DIR]
 
 Runs the editors of the tests in real editors (tests/hosts; as root) on a display of its own, with
-the plug-in, the product's engine and the bundled model, and prints a table in Markdown for each. The
-engine starts cold: its files may be in the system's cache, its process is not there.
+the plug-in, the product's engine and the bundled model, and prints a table in Markdown for each.
+The engine starts cold: its files may be in the system's cache, its process is not there.
 """
 
 from __future__ import annotations

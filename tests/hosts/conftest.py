@@ -224,7 +224,8 @@ def prepared(chroot: Path, folder: Path, scene: Scene) -> Stage:
     (stage.folder / "box.json").write_text(json.dumps(scene.box))
     for version in GIMP_VERSIONS:
         plugins.install("gimp", stage.home / ".config/GIMP" / version)
-        shutil.copy(INSIDE / "gimprc", stage.home / ".config/GIMP" / version / "gimprc")
+        for file in ("gimprc", "shortcutsrc"):
+            shutil.copy(INSIDE / file, stage.home / ".config/GIMP" / version / file)
     plugins.install("krita", stage.home / ".local/share/krita")
     return stage
 
@@ -270,15 +271,15 @@ def stub_stage(stage: Stage) -> Iterator[Stage]:
 class Engines:
     """Starts an engine outside whenever a plug-in inside asks for one, by running ``command``.
 
-    options: of `ganpaint serve`.
+    serve: what ``python -m`` runs.
     """
 
-    def __init__(self, stage: Stage, *options: str) -> None:
+    def __init__(self, stage: Stage, *serve: str) -> None:
         self._wanted = stage.folder / f"{stage.engine_folder}-wanted"
         self.command = stage.folder / f"start-{stage.engine_folder}"
         self.command.write_text(f"#!/bin/sh\ntouch {self._wanted}\n")
         self.command.chmod(0o755)
-        self._serve = [sys.executable, "-m", "ganpaint_engine", "serve", *options]
+        self._serve = [sys.executable, "-m", *serve]
         self._environment = {**os.environ, "GANPAINT_HOME": str(stage.engine_home)}
         self._running: list[subprocess.Popen[bytes]] = []
         self._over = threading.Event()

@@ -59,7 +59,7 @@ def add(procedure, operation=None):
 def _add_stroke(procedure):
     procedure.add_int_argument(
         "grow",
-        _("Gr_ow"),
+        _("Gro_w"),
         _("How far the selection is grown first, in pixels; negative: shrunk"),
         *host.GROW_RANGE,
         0,

@@ -187,10 +187,11 @@ class EditWindow(_Window):
         label.set_xalign(0.0)
         self._chooser.labels.add_widget(label)
         spin = Gtk.SpinButton.new_with_range(0, host.SEED_MAX, 1)
+        spin.set_activates_default(True)
         both_ways = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
         self._config.bind_property("seed", spin, "value", both_ways)
         label.set_mnemonic_widget(spin)
-        dice = Gtk.Button.new_with_mnemonic("⚄ " + _("Thro_w"))
+        dice = Gtk.Button.new_with_mnemonic("⚄ " + _("_Throw"))
         dice.set_tooltip_text(_("Another seed, another result"))
         dice.connect("clicked", lambda *_event: spin.set_value(random.randrange(1, _DICE)))
         row.pack_start(label, False, False, 0)

@@ -31,7 +31,8 @@ class Stroke(NamedTuple):
 class Reading(NamedTuple):
     """What is sent of a layer, and where it was taken from: ``region`` in the layer's coordinates.
 
-    ``place`` is the layer's own (x, y, width, height) on the canvas at that moment.
+    ``place`` is the layer's own (x, y, width, height) on the canvas at that moment. The picture is
+    ``shrunk`` times smaller than the region: 1 for an edit that is to stay.
     """
 
     layer: "Gimp.Layer"
@@ -39,6 +40,7 @@ class Reading(NamedTuple):
     region: Region
     picture: host.Picture
     stroke: Stroke
+    shrunk: int = 1
 
 
 def plain_layer(image, drawables):
@@ -95,23 +97,36 @@ def unpacked(kept) -> Optional[Stroke]:
     return Stroke(region, pixels) if len(pixels) == area > 0 else None
 
 
-def read(image, layer, stroke, request):
+def read(image, layer, stroke, request, most=None):
     """What the engine needs of the layer, as it is seen: with its effects and its mask.
 
-    Raises BridgeError mask_empty, or bad_request (the editor handed out too few pixels).
+    ``most``: pixels that are enough, for a preview. Raises BridgeError mask_empty, or bad_request
+    (the editor handed out too few).
     """
     place = place_of(layer)
-    reach = max(request.grow, 0) + 2 * request.feather
+    reach = max(request.grow, 0) + 3 * request.feather
     region = needed(stroke.region, place.width, place.height, request.context, reach)
+    k = 1
+    while most is not None and region.width * region.height > most * k * k:
+        k += 1
+    region = Region(*(length // k * k for length in region))
     hiding = layer.get_mask() if layer.get_apply_mask() else None
     channels = 3 if hiding is None and not layer.has_alpha() else 4
     with _with_effects(image, layer) as seen:
-        pixels = get(seen, region, RGBA if channels == 4 else RGB)
+        pixels = get(seen, region, RGBA if channels == 4 else RGB, k)
     if hiding is not None:
-        pixels = _masked(pixels, get(hiding, region, MASK))
-    mask = cut(stroke.pixels, stroke.region, region)
-    picture = host.Picture(pixels, region.width, region.height, channels, mask)
-    return Reading(layer, place, region, host.check_picture(picture), stroke)
+        pixels = _masked(pixels, get(hiding, region, MASK, k))
+    mask = _thinned(cut(stroke.pixels, stroke.region, region), region, k)
+    if k > 1 and not any(mask):
+        return read(image, layer, stroke, request)  # the stroke was too small for that
+    picture = host.Picture(pixels, region.width // k, region.height // k, channels, mask)
+    return Reading(layer, place, region, host.check_picture(picture), stroke, k)
+
+
+def of_reading(request, reading):
+    """An edit as it is to be asked for with this picture: its lengths shrunk as well."""
+    k = reading.shrunk
+    return request._replace(grow=round(request.grow / k), feather=request.feather / k)
 
 
 def check_unmoved(image, reading):
@@ -132,10 +147,19 @@ def place_of(layer):
     return Region(left, top, layer.get_width(), layer.get_height())
 
 
-def get(drawable, region, pixel_format):
-    """A drawable's pixels; 0 beyond its edges."""
-    area = Gegl.Rectangle.new(*region)
-    return bytes(drawable.get_buffer().get(area, 1.0, pixel_format, Gegl.AbyssPolicy.NONE))
+def get(drawable, region, pixel_format, shrunk=1):
+    """A drawable's pixels, ``shrunk`` times smaller; 0 beyond its edges."""
+    x, y, width, height = (length // shrunk for length in region)
+    area, scale = Gegl.Rectangle.new(x, y, width, height), 1.0 / shrunk
+    return bytes(drawable.get_buffer().get(area, scale, pixel_format, Gegl.AbyssPolicy.NONE))
+
+
+def _thinned(pixels, region, step):
+    """Every ``step``-th pixel of every ``step``-th row of a one-channel picture."""
+    if step == 1:
+        return pixels
+    starts = range(0, region.width * region.height, region.width * step)
+    return b"".join(pixels[start : start + region.width : step] for start in starts)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ _LAYER_TYPES = {
 def insert(image, reading, patch, replaced=None):
     """Put the patch above the layer that was read, in one undo step. -> the new layer.
 
-    ``patch``: in that layer's coordinates. ``replaced``, an earlier edit of that layer, gives its
+    ``patch``: of the picture that was read. ``replaced``, an earlier edit of that layer, gives its
     place to the new one. Raises BridgeError bad_request when the layer is no longer where it was.
     """
     picture.check_unmoved(image, reading)
@@ -98,8 +98,9 @@ class Preview:
     def show(self, reading, patch):
         """Show a patch in place of the last one. Raises BridgeError as ``insert``."""
         picture.check_unmoved(self._image, reading)
-        place = Region(patch.x, patch.y, patch.width, patch.height)
-        if place == self._place and self._can_be_refilled():
+        corner = reading.region
+        place = Region(patch.x + corner.x, patch.y + corner.y, patch.width, patch.height)
+        if reading.shrunk == 1 and place == self._place and self._can_be_refilled():
             with picture.unrecorded(self._image):
                 self._layer.set_lock_content(False)
                 _fill(self._layer, reading, patch)
@@ -170,11 +171,14 @@ def _made(image, reading, patch, name):
     new = Gimp.Layer.new(image, name, *size, kind, 100.0, Gimp.LayerMode.NORMAL_LEGACY)
     new.add_mask(new.create_mask(Gimp.AddMaskType.BLACK))
     new.set_edit_mask(False)
-    new.set_offsets(reading.place.x + patch.x, reading.place.y + patch.y)
     if _fill(new, reading, patch):
         # Half transparent pixels of the photo stay so; the other mode would make them denser.
         new.set_mode(Gimp.LayerMode.NORMAL)
         new.set_composite_mode(Gimp.LayerCompositeMode.CLIP_TO_BACKDROP)
+    if reading.shrunk > 1:
+        new.scale(patch.width * reading.shrunk, patch.height * reading.shrunk, False)
+    left, top = reading.place.x + reading.region.x, reading.place.y + reading.region.y
+    new.set_offsets(left + patch.x * reading.shrunk, top + patch.y * reading.shrunk)
     return new
 
 
@@ -191,7 +195,7 @@ def _fill(layer, reading, patch):
     sent = reading.picture
     if sent.channels == 4:
         place = Region(patch.x, patch.y, patch.width, patch.height)
-        alpha = cut(sent.pixels[3::4], reading.region, place)
+        alpha = cut(sent.pixels[3::4], Region(0, 0, sent.width, sent.height), place)
     half = alpha.count(255) + alpha.count(0) != len(alpha)
     if half and not _has_below(reading.layer):
         alpha = alpha.translate(_SOLID)  # put together, it is clipped to the photo's alpha

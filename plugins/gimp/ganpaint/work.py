@@ -11,6 +11,9 @@ from ganpaint_bridge import BridgeError, host  # noqa: E402
 from ganpaint_bridge.words import _  # noqa: E402
 from gi.repository import Gimp  # noqa: E402
 
+# Of a preview: the network sees far fewer, and more take longer to send than to work on.
+_PREVIEW_PIXELS = 1 << 20
+
 
 class Target(NamedTuple):
     """What an edit is made of: the layer; the edit that it takes the place of; its stroke.
@@ -69,17 +72,26 @@ class Work:
         self.layer = None  # the new one, once it is there
         self._target = what
         self._reading = None
+        self._kept = None  # for the next preview: what the last one was read for, and the reading
         self._on_canvas = False
         self._preview = result.Preview(image, what.replaced)
+        # GIMP keeps an image for as long as a procedure has it as its argument: whether the person
+        # has closed it shows in the display from which the menu entry was called.
+        self._display = Gimp.default_display()
 
     @property
     def busy(self):
         """Whether an edit or a preview is on its way."""
         return self.editing.busy
 
+    def is_open(self):
+        """Whether the image is still there."""
+        shown = self._display is None or self._display.is_valid()
+        return shown and self.image.is_valid()
+
     def selection(self):
         """What tells one selection from another, cheaply; None once the image is closed."""
-        if not self.image.is_valid():
+        if not self.is_open():
             return None
         return tuple(Gimp.Selection.bounds(self.image))[1:]
 
@@ -88,20 +100,30 @@ class Work:
 
         The result of an earlier one is no longer wanted; previews are to be started one by one.
         """
-        if not self.image.is_valid():
+        if not self.is_open():
             raise host.wrong_layer(_("The image was closed."))
         if not self._target.layer.is_valid():
             raise host.wrong_layer(_("The layer to edit was deleted."))
         layer = self._target.layer
         stroke = self._target.stroke or picture.selected_stroke(self.image, layer)
-        reading = picture.read(self.image, layer, stroke, request)
-        self.editing.start(request, reading.picture)
+        reading = self._read(layer, stroke, request, on_canvas)
+        self.editing.start(picture.of_reading(request, reading), reading.picture)
         self._reading, self._on_canvas = reading, on_canvas
+
+    def _read(self, layer, stroke, request, on_canvas):
+        """For a preview, what was read for the last one is good enough: an edit reads anew."""
+        if not on_canvas:
+            return picture.read(self.image, layer, stroke, request)
+        read_for = (stroke, picture.place_of(layer), request.context, request.grow, request.feather)
+        if self._kept is None or self._kept[0] != read_for:
+            reading = picture.read(self.image, layer, stroke, request, _PREVIEW_PIXELS)
+            self._kept = read_for, reading
+        return self._kept[1]
 
     def finish(self, patch):
         """Put a result where it belongs: on the canvas, or into the image. Raises BridgeError."""
-        corner = self._reading.region
-        patch = patch._replace(x=patch.x + corner.x, y=patch.y + corner.y)
+        if not self.is_open():
+            raise host.wrong_layer(_("The image was closed before the edit was done."))
         if self._on_canvas:
             self._preview.show(self._reading, patch)
             return
