@@ -154,16 +154,18 @@ class TestWindows:
         # With the strength of the last edit, which was undone, but made.
         assert "GANPaint: remove dome (0.5, seed 0)" in direct["layers"]
 
-    def test_a_closed_image_is_told(self, window_stage: Stage, display: Display) -> None:
+    def test_a_closed_image_ends_the_edit_and_the_window_stays(
+        self, window_stage: Stage, display: Display
+    ) -> None:
         window_stage.report("closing.json")
         _in_main_window(display, "ctrl+F12")  # the menu entry's shortcut: with its last values
         dialog = display.window(DIALOG)
-        height = _height(display, dialog)
         display.press(dialog, "Return")
         wait_for("the edit to begin", window_stage.working)
         _in_main_window(display, "ctrl+w")
-        wait_for("the sentence", lambda: _height(display, dialog) > height)
-        assert not window_stage.working()
+        wait_for("the edit to end", lambda: not window_stage.working())
+        display.photograph("gimp-closed.png")
+        assert not display.gone(dialog)  # as it would be after an edit
         display.press(dialog, "Escape")
         wait_for("the dialog to close", lambda: display.gone(dialog))
         assert _state(window_stage, "closed") == {"images": 0}
