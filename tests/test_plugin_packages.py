@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 from test_plugins_install import home, tree
 
-from ganpaint_engine import plugin_packages, plugins
+from ganpaint_engine import cli, plugin_packages, plugins
 from ganpaint_engine.errors import PluginFolder, PluginUnknownHost
 
 __all__ = ["home"]
@@ -139,3 +139,15 @@ def test_compiled_words_are_shipped_and_their_sources_are_not(host: str) -> None
     for language in ("de", "fr", "es", "zh_CN"):
         end = f"ganpaint_bridge/locale/{language}/LC_MESSAGES/ganpaint.mo"
         assert sum(place.endswith(end) for place in places) == 1
+
+
+@pytest.mark.parametrize("host", plugins.HOSTS)
+def test_the_commands_say_where_to_go_next(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command, out in (("zip", "p.zip"), ("folder", "folder")):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["plugin", command, host, "-o", str(tmp_path / out)])
+        assert not ended.value.code
+        assert (tmp_path / out).exists()
+        assert {"gimp": "GIMP", "krita": "Krita"}[host] in capsys.readouterr().out

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -23,6 +24,7 @@ PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 LOCALE = PLUGINS / "bridge" / "ganpaint_bridge" / "locale"
 LANGUAGES = ("de", "es", "fr", "zh_CN")
 KEYWORDS = {"_": None, "later": None, "plural": (1, 2)}
+_NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)  # else it would be that of each compilation
 _HEADER = "# GANPaint's plug-ins. Keep the placeholders (%s, %(name)s), and the _ before a key.\n"
 
 
@@ -85,7 +87,9 @@ def po_bytes(catalog: Catalog) -> bytes:
 def mo_bytes(catalog: Catalog) -> bytes:
     """The compiled catalogue of what ``catalog``'s .po file holds."""
     out = io.BytesIO()
-    write_mo(out, read_po(io.BytesIO(po_bytes(catalog)), locale=catalog.locale))
+    same = read_po(io.BytesIO(po_bytes(catalog)), locale=catalog.locale)
+    same.creation_date = same.revision_date = _NO_DATE
+    write_mo(out, same)
     return out.getvalue()
 
 

@@ -1,5 +1,8 @@
+import os
 import sys
 from pathlib import Path
+
+os.environ["LANGUAGE"] = "en"  # what the tests read
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
