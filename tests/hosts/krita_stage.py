@@ -102,6 +102,8 @@ def play(stage: Stage, display: Display, names: str) -> dict[str, Any]:
         "GANPAINT_PLAYS": names,
         "GANPAINT_ENGINE": f"touch {stage.folder}/ask-engine",
     }
+    if names == "shots":
+        variables["GANPAINT_ENGINE"] = "ganpaint serve --detached"  # as a person's Doctor shows it
     prepare(stage)
     report = stage.folder / "krita.json"
     krita = stage.start("krita", "--nosplash", log="krita.log", **variables)

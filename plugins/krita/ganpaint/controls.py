@@ -14,7 +14,10 @@ _LOOK = 64  # pixels of a thumbnail
 
 
 class Controls(QtWidgets.QWidget):
-    """Holds an EditRequest that the person can change; ``changed`` tells when it was."""
+    """Holds an EditRequest that the person can change; ``changed`` tells when it was.
+
+    ``more`` is a widget of its own with what is changed less often.
+    """
 
     changed = QtCore.pyqtSignal()
 
@@ -118,10 +121,13 @@ class Controls(QtWidgets.QWidget):
         form.addRow(self._looks)
         form.addRow(_("Strength"), _row(self._slider, self._strength))
         form.addRow(_("Seed"), _row(self._seed, self._dice))
-        form.addRow(_("Grow"), self._grow)
-        form.addRow(_("Feather"), self._feather)
-        form.addRow(_("Context"), self._context)
-        form.addRow(_("Blending"), self._composite)
+        self.more = QtWidgets.QWidget()
+        more = QtWidgets.QFormLayout(self.more)
+        more.setContentsMargins(0, 0, 0, 0)
+        more.addRow(_("Grow"), self._grow)
+        more.addRow(_("Feather"), self._feather)
+        more.addRow(_("Context"), self._context)
+        more.addRow(_("Blending"), self._composite)
 
     def _listen(self):
         self._operation.currentIndexChanged.connect(self._operation_chosen)

@@ -142,6 +142,7 @@ class GanPaintDocker(DockWidget):
         layout.addWidget(self._bar)
         for widget in (self._status, self._warning, self._insert_button, self._restart_button):
             layout.addWidget(widget)
+        layout.addWidget(self._controls.more)
         layout.addWidget(self._history, 1)
         layout.addLayout(_row(self._engine_line, self._doctor_button))
         area = QtWidgets.QScrollArea(widgetResizable=True)
@@ -157,6 +158,7 @@ class GanPaintDocker(DockWidget):
         self._preview_button.setEnabled(not busy)
         self._cancel_button.setEnabled(busy)
         self._controls.setEnabled(not busy)
+        self._controls.more.setEnabled(not busy)
         self._insert_button.hide()
 
     def _warn(self, sentences):

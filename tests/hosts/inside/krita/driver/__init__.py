@@ -12,12 +12,12 @@ import time
 import traceback
 
 from krita import Extension, Krita
-from PyQt5.QtCore import QTimer
 
 from . import scene
+from .qt import QtCore
 from .scene import REPORT, Docker, path_of, pause
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 STUB = ("edits", "life", "documents")
 
 
@@ -28,7 +28,7 @@ class Driver(Extension):
         pass
 
     def createActions(self, _window):
-        QTimer.singleShot(1500, self.start)
+        QtCore.QTimer.singleShot(1500, self.start)
 
     def start(self):
         # Where Krita was when it crashed; kept open.
@@ -39,7 +39,7 @@ class Driver(Extension):
         self.play = self.plays(docker)
         self.condition = pause(0.5)
         self.deadline = time.monotonic() + PATIENCE_S
-        self.timer = QTimer()
+        self.timer = QtCore.QTimer()
         self.timer.setInterval(50)
         self.timer.timeout.connect(self.step)
         self.timer.start()
@@ -74,7 +74,7 @@ class Driver(Extension):
             json.dump(REPORT, file)
         os.rename(path_of("krita.part"), path_of("krita.json"))
         # Not a closing of the window: documents left open by a failure would ask to be saved.
-        QTimer.singleShot(200, lambda: os._exit(0))
+        QtCore.QTimer.singleShot(200, lambda: os._exit(0))
 
 
 Krita.instance().addExtension(Driver(Krita.instance()))

@@ -1,8 +1,8 @@
 """Plays with documents of every kind, and the stub engine, which inverts what it gets."""
 
 from krita import InfoObject, Selection
-from PyQt5.QtCore import QByteArray
 
+from .qt import QtCore
 from .scene import BOX, REPORT, Photo, describe, pause, save_layer
 
 # Name -> (model, depth, profile).
@@ -75,7 +75,11 @@ def small(photo):
     x, y, width, height = BOX
     node = photo.document.createNode("small", "paintlayer")
     node.setPixelData(
-        QByteArray(bytes((90, 120, 150, 255)) * (width * height)), x + 10, y + 10, width, height
+        QtCore.QByteArray(bytes((90, 120, 150, 255)) * (width * height)),
+        x + 10,
+        y + 10,
+        width,
+        height,
     )
     photo.document.rootNode().addChildNode(node, photo.base)
     return node

@@ -4,9 +4,8 @@ import json
 import time
 
 from krita import Krita
-from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QListWidget
 
+from .qt import QtCore, QtWidgets
 from .scene import (
     BOX,
     REPORT,
@@ -155,8 +154,12 @@ def reopened(docker):
     act = {"rows": [shown.item(row).text() for row in range(shown.count())]}
     act["icons"] = [not shown.item(row).icon().isNull() for row in range(shown.count())]
     act["layers"] = photo.layers()
-    hidden = next(r for r in range(shown.count()) if shown.item(r).checkState() == Qt.Unchecked)
-    shown.item(hidden).setCheckState(Qt.Checked)
+    hidden = next(
+        r
+        for r in range(shown.count())
+        if shown.item(r).checkState() == QtCore.Qt.CheckState.Unchecked
+    )
+    shown.item(hidden).setCheckState(QtCore.Qt.CheckState.Checked)
     yield pause(0.9)
     act["all_shown"] = [layer["visible"] for layer in photo.layers()]
     count = shown.count()
@@ -179,7 +182,7 @@ def reopened(docker):
 
 
 def history(docker):
-    return docker.part(QListWidget, "history")
+    return docker.part(QtWidgets.QListWidget, "history")
 
 
 def by_menu(docker):

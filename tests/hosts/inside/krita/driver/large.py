@@ -2,8 +2,7 @@
 
 import time
 
-from PyQt5.QtWidgets import QProgressBar
-
+from .qt import QtWidgets
 from .scene import REPORT, Heart, Photo, pause, undo_steps
 
 
@@ -44,7 +43,7 @@ def slides(docker, act):
         yield pause(0.3)
     act["slider_longest_s"] = heart.stop()
     docker.press("cancel")
-    act["bar"] = docker.part(QProgressBar, "progress").value()
+    act["bar"] = docker.part(QtWidgets.QProgressBar, "progress").value()
 
 
 PLAYS = (large,)

@@ -4,15 +4,14 @@ import os
 import time
 
 from krita import Krita
-from PyQt5.QtCore import QByteArray
-from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QTreeWidget, QWidget
 
+from .qt import QtCore, QtWidgets
 from .scene import BOX, REPORT, Heart, Photo, ask, menu_entry, path_of, pause
 
 
 def report_of(window):
     """The lines of the Doctor window."""
-    tree = window.findChild(QTreeWidget, "ganpaint_report")
+    tree = window.findChild(QtWidgets.QTreeWidget, "ganpaint_report")
     items = [tree.topLevelItem(row) for row in range(tree.topLevelItemCount())]
     return "\n".join(item.text(0) + ": " + item.text(1) for item in items)
 
@@ -24,23 +23,23 @@ def without_document(docker):
     act = {"apply": docker.status()}
     menu_entry("Tools", "GANPaint", "Doctor…").trigger()
     window = Krita.instance().activeWindow().qwindow()
-    found = lambda: window.findChild(QWidget, "ganpaint_doctor_window")  # noqa: E731
+    found = lambda: window.findChild(QtWidgets.QWidget, "ganpaint_doctor_window")  # noqa: E731
     yield found
     yield lambda: "running and answering" in report_of(found())
     act["doctor"] = report_of(found())
-    field = found().findChild(QLineEdit, "ganpaint_setting_device")
-    told = found().findChild(QLabel, "ganpaint_settings_told")
-    save = found().findChild(QPushButton, "ganpaint_settings_save")
+    field = found().findChild(QtWidgets.QLineEdit, "ganpaint_setting_device")
+    told = found().findChild(QtWidgets.QLabel, "ganpaint_settings_told")
+    save = found().findChild(QtWidgets.QPushButton, "ganpaint_settings_save")
     act["settings"] = []
     for device in ("toaster", "cpu"):
         field.setText(device)
         save.click()
         act["settings"].append(told.text())
-    found().findChild(QPushButton, "ganpaint_copy").click()
-    act["copied"] = QApplication.clipboard().text()
-    found().findChild(QPushButton, "ganpaint_engine_stop").click()
+    found().findChild(QtWidgets.QPushButton, "ganpaint_copy").click()
+    act["copied"] = QtWidgets.QApplication.clipboard().text()
+    found().findChild(QtWidgets.QPushButton, "ganpaint_engine_stop").click()
     yield lambda: "not running" in report_of(found())
-    found().findChild(QPushButton, "ganpaint_engine_restart").click()
+    found().findChild(QtWidgets.QPushButton, "ganpaint_engine_restart").click()
     yield lambda: "running and answering" in report_of(found())
     found().close()
     REPORT["without_document"] = act
@@ -79,7 +78,7 @@ def errors(docker):
     photo.select(*BOX)
     docker.press("preview")
     yield docker.previewed
-    act["warning"] = docker.part(QLabel, "warning").text()
+    act["warning"] = docker.part(QtWidgets.QLabel, "warning").text()
     docker.press("cancel")
     REPORT["errors"] = act
     photo.close()
@@ -122,7 +121,7 @@ def killed(docker):
     act["restart_offered"] = docker.button("restart").isVisible()
     act["before"], act["after"] = before, photo.layers()
     docker.button("restart").click()
-    yield lambda: docker.part(QLabel, "engine").text() == "Model: stub 1"
+    yield lambda: docker.part(QtWidgets.QLabel, "engine").text() == "Model: stub 1"
     docker.choose()
     docker.press("apply")
     yield docker.settled
@@ -144,7 +143,9 @@ def changed(docker):
     """Painted on while the edit is made: it is held back, and inserted when asked for."""
     photo = yield from slow_edit(docker)
     x, y, width, height = BOX
-    photo.base.setPixelData(QByteArray(bytes(4 * 100)), x + width // 2, y + height // 2, 10, 10)
+    photo.base.setPixelData(
+        QtCore.QByteArray(bytes(4 * 100)), x + width // 2, y + height // 2, 10, 10
+    )
     before = photo.layers()
     yield docker.settled
     act = {"status": docker.status(), "before": before, "held": photo.layers()}
@@ -161,7 +162,7 @@ def elsewhere(docker):
     The photo was painted on beside the edit, in the same rows: no reason to hold the edit back.
     """
     photo = yield from slow_edit(docker)
-    photo.base.setPixelData(QByteArray(bytes(4 * 100)), 0, BOX[1], 10, 10)
+    photo.base.setPixelData(QtCore.QByteArray(bytes(4 * 100)), 0, BOX[1], 10, 10)
     other = Photo()
     yield other.ready
     before = other.layers()

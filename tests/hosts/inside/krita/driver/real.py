@@ -2,8 +2,7 @@
 
 import time
 
-from PyQt5.QtWidgets import QListWidget
-
+from .qt import QtWidgets
 from .scene import REPORT, Heart, Photo, pause, save_layer
 
 
@@ -42,7 +41,7 @@ def operations(docker):
         photo = Photo()
         yield photo.ready
         docker.choose(operation, concept)
-        looks = docker.part(QListWidget, "looks")
+        looks = docker.part(QtWidgets.QListWidget, "looks")
         count = looks.count()
         if operation == "restyle":
             looks.setCurrentRow(1)

@@ -7,20 +7,8 @@ import subprocess
 import time
 
 from krita import Krita, Selection
-from PyQt5.QtCore import QByteArray, QTimer
-from PyQt5.QtWidgets import (
-    QAbstractItemView,
-    QComboBox,
-    QDoubleSpinBox,
-    QLabel,
-    QListWidget,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QSlider,
-    QSpinBox,
-    QWidget,
-)
+
+from .qt import QtCore, QtWidgets
 
 STAGE = os.environ["GANPAINT_STAGE"]
 REAL_HOME = os.environ["GANPAINT_HOME"]
@@ -58,17 +46,17 @@ class Docker:
         return self.widget.findChild(kind, "ganpaint_" + name)
 
     def button(self, name):
-        return self.part(QPushButton, name)
+        return self.part(QtWidgets.QPushButton, name)
 
     def status(self):
-        return self.part(QLabel, "status").text()
+        return self.part(QtWidgets.QLabel, "status").text()
 
     def idle(self):
         return self.button("apply").isEnabled()
 
     def forget(self):
         """Empty the status line, so that ``settled`` tells the next outcome from the last."""
-        self.part(QLabel, "status").setText("")
+        self.part(QtWidgets.QLabel, "status").setText("")
 
     def settled(self):
         return self.idle() and self.status() not in ("", "Cancelling…")
@@ -78,17 +66,17 @@ class Docker:
 
     def working(self):
         """The engine has said that it works."""
-        return self.part(QProgressBar, "progress").value() > 11
+        return self.part(QtWidgets.QProgressBar, "progress").value() > 11
 
     def choose(self, operation="add", concept="tree", strength=1.0, seed=0, feather=0, grow=0):
-        combo = self.part(QComboBox, "operation")
+        combo = self.part(QtWidgets.QComboBox, "operation")
         combo.setCurrentIndex(combo.findData(operation))
-        self.part(QComboBox, "concept").setCurrentText(concept)
-        self.part(QDoubleSpinBox, "strength").setValue(strength)
-        self.part(QSpinBox, "seed").setValue(seed)
-        self.part(QSpinBox, "feather").setValue(feather)
-        self.part(QSpinBox, "grow").setValue(grow)
-        looks = self.part(QListWidget, "looks")
+        self.part(QtWidgets.QComboBox, "concept").setCurrentText(concept)
+        self.part(QtWidgets.QDoubleSpinBox, "strength").setValue(strength)
+        self.part(QtWidgets.QSpinBox, "seed").setValue(seed)
+        self.part(QtWidgets.QSpinBox, "feather").setValue(feather)
+        self.part(QtWidgets.QSpinBox, "grow").setValue(grow)
+        looks = self.part(QtWidgets.QListWidget, "looks")
         if looks.count():
             looks.setCurrentRow(0)
 
@@ -101,20 +89,25 @@ class Docker:
         """Press a button with the mouse, through X, as a person would."""
         self.forget()
         # Once the docker has taken its shape: with what it offers, the buttons move.
-        QTimer.singleShot(500, lambda: self._click_now(self.button(name)))
+        QtCore.QTimer.singleShot(500, lambda: self._click_now(self.button(name)))
 
     def _click_now(self, button):
-        self.widget.findChild(QScrollArea).ensureWidgetVisible(button)
+        self.widget.findChild(QtWidgets.QScrollArea).ensureWidgetVisible(button)
         middle = button.mapToGlobal(button.rect().center())
         move = ["xdotool", "mousemove", str(middle.x()), str(middle.y())]
         # Not waited for: Krita must be free to take the click.
         subprocess.Popen([*move, "sleep", "0.2", "click", "1"])
 
     def slide(self, hundredths):
-        self.part(QSlider, "strength_slider").setValue(hundredths)
+        self.part(QtWidgets.QSlider, "strength_slider").setValue(hundredths)
 
     def overlay(self):
-        return Krita.instance().activeWindow().qwindow().findChild(QWidget, "ganpaint_overlay")
+        return (
+            Krita.instance()
+            .activeWindow()
+            .qwindow()
+            .findChild(QtWidgets.QWidget, "ganpaint_overlay")
+        )
 
 
 class Photo:
@@ -133,7 +126,7 @@ class Photo:
         if data is None:
             selection.select(x, y, width, height, 255)
         else:
-            selection.setPixelData(QByteArray(data), x, y, width, height)
+            selection.setPixelData(QtCore.QByteArray(data), x, y, width, height)
         self.document.setSelection(selection)
 
     def ready(self):
@@ -211,7 +204,7 @@ def save_layer(node, name):
 
 def undo_steps():
     """The texts of the undo history, and which of them is the present."""
-    for view in Krita.instance().activeWindow().qwindow().findChildren(QAbstractItemView):
+    for view in Krita.instance().activeWindow().qwindow().findChildren(QtWidgets.QAbstractItemView):
         if view.metaObject().className() == "KisUndoView":
             model = view.model()
             texts = [model.index(row, 0).data() for row in range(model.rowCount())]
@@ -224,7 +217,7 @@ class Heart:
 
     def __init__(self):
         self.longest, self._last = 0.0, time.monotonic()
-        self._timer = QTimer()
+        self._timer = QtCore.QTimer()
         self._timer.setInterval(10)
         self._timer.timeout.connect(self._beat)
         self._timer.start()

@@ -3,8 +3,8 @@
 import json
 
 from krita import Krita
-from PyQt5.QtWidgets import QTabWidget, QWidget
 
+from .qt import QtCore, QtWidgets
 from .scene import Photo, grab, menu_entry, path_of, pause, screenshot
 
 
@@ -13,6 +13,8 @@ def edit(docker):
         wish = json.load(file)
     photo = Photo("shot.png", selected=False)
     yield photo.ready
+    window = Krita.instance().activeWindow().qwindow()
+    window.resizeDocks([docker.widget], [620], QtCore.Qt.Orientation.Vertical)
     photo.select(*wish["box"])
     docker.choose(wish["operation"], wish["concept"], seed=wish.get("seed", 0))
     docker.press("preview")
@@ -25,12 +27,11 @@ def edit(docker):
     yield pause(1.5)
     screenshot("krita-layers.png")
     menu_entry("Tools", "GANPaint", "Doctor…").trigger()
-    window = Krita.instance().activeWindow().qwindow()
-    yield lambda: window.findChild(QWidget, "ganpaint_doctor_window") is not None
-    doctor = window.findChild(QWidget, "ganpaint_doctor_window")
+    yield lambda: window.findChild(QtWidgets.QWidget, "ganpaint_doctor_window") is not None
+    doctor = window.findChild(QtWidgets.QWidget, "ganpaint_doctor_window")
     yield pause(3)
     grab(doctor, "krita-doctor.png")
-    doctor.findChild(QTabWidget, "ganpaint_doctor_tabs").setCurrentIndex(1)
+    doctor.findChild(QtWidgets.QTabWidget, "ganpaint_doctor_tabs").setCurrentIndex(1)
     yield pause(0.5)
     grab(doctor, "krita-settings.png")
     doctor.close()
