@@ -114,7 +114,7 @@ def play(stage: Stage, display: Display, names: str) -> dict[str, Any]:
             if not report.exists():
                 pytest.fail("Krita crashed:\n" + (stage.folder / "krita-crash.log").read_text())
             acts = json.loads(report.read_text())
-            report.unlink()
+            report.rename(stage.folder / f"krita-{names}.json")
         finally:
             # How it ended, beside the logs, for whoever looks into a failure.
             display.do("import", "-window", "root", str(stage.folder / "krita-end.png"))
