@@ -48,11 +48,13 @@ test-editors: $(READY)
 words: $(READY)
 	$(BIN)/python tools/catalogues.py
 
-# The core of it on the editors' next versions (GIMP 3.2), in a chroot of its own.
+# The core of it on the editors' next versions (GIMP 3.2, Krita 6), in chroots of their own.
 test-editors-next: export EDITORS_RELEASE = forky
 test-editors-next: $(READY)
 	$(BIN)/python -m pytest -m editors tests/hosts/test_gimp.py tests/hosts/test_gimp_documents.py \
 		tests/hosts/test_gimp_scripts.py tests/hosts/test_gimp_window.py
+	EDITORS_RELEASE=experimental $(BIN)/python -m pytest -m editors tests/hosts/test_krita.py \
+		tests/hosts/test_krita_documents.py
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks.bundled_model

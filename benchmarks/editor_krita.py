@@ -7,19 +7,20 @@ in the editor's own thread.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import statistics
+import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import ImageCms
 
 from benchmarks.kill_gimp import hosts
 
@@ -34,18 +35,16 @@ def large_photo(photo: np.ndarray) -> np.ndarray:
     return (np.clip(big + noise, 0, 255) * 257).astype(np.uint16)
 
 
-@contextlib.contextmanager
-def display(stage: Any) -> Iterator[str]:
-    """The name of an X display inside the chroot."""
-    number = stage.folder / "display"
-    screen = f"exec Xvfb -displayfd 3 -screen 0 1280x860x24 -nolisten tcp 3>{number}"
-    server = stage.start("sh", "-c", screen, log="xvfb.log")
-    try:
-        hosts().wait_for("Xvfb", lambda: number.exists() and number.read_text().strip())
-        yield ":" + number.read_text().strip()
-    finally:
-        server.terminate()
-        server.wait(30)
+def write_png(path: Path, photo: np.ndarray) -> None:
+    """``photo`` (H×W×3 u16, sRGB) as a PNG that says so: Krita asks about one that does not."""
+    done, encoded = cv2.imencode(".png", photo[..., ::-1])
+    assert done
+    data = encoded.tobytes()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    body = b"iCCP" + b"sRGB\0\0" + zlib.compress(profile)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    head = 8 + 25  # the signature and IHDR
+    path.write_bytes(data[:head] + chunk + data[head:])
 
 
 def krita(chroot: Path, folder: Path) -> dict[str, Any]:
@@ -56,15 +55,15 @@ def krita(chroot: Path, folder: Path) -> dict[str, Any]:
     sys.modules.setdefault("conftest", tests)
     krita_stage = __import__("krita_stage")
     krita_stage.prepare(stage)
-    cv2.imwrite(str(folder / "large.png"), large_photo(stage.scene.photo)[..., ::-1])
+    write_png(folder / "large.png", large_photo(stage.scene.photo))
     done = threading.Event()
     starter = threading.Thread(target=_start_engine, args=(stage, done))
     starter.start()
     report: Path = folder / "krita.json"
     try:
-        with display(stage) as name:
+        with tests.on_display(stage) as display:
             variables = {
-                "DISPLAY": name,
+                "DISPLAY": display.name,
                 "GANPAINT_PLAYS": "large",
                 "GANPAINT_ENGINE": f"touch {folder}/ask-engine",
             }
