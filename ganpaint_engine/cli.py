@@ -15,7 +15,16 @@ from ganpaint_engine.terminal import err_console, escape, out_console  # before 
 import typer
 
 from ganpaint_engine import __version__
-from ganpaint_engine.commands import cache, concepts, features, keys, models, photographs, service
+from ganpaint_engine.commands import (
+    cache,
+    concepts,
+    features,
+    keys,
+    models,
+    photographs,
+    service,
+    stack,
+)
 from ganpaint_engine.errors import BadRequest, GanpaintError
 
 if TYPE_CHECKING:
@@ -35,6 +44,7 @@ app = typer.Typer(
 )
 plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
 models.app.add_typer(photographs.models_app)
+app.command("stack")(stack.stack)
 app.command("train")(photographs.train)
 app.add_typer(models.app, name="models")
 app.add_typer(plugin_app, name="plugin")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,11 @@ from ganpaint_engine.encoder import GRID
 from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior, cells_to_px
+from ganpaint_engine.stack import Stack
 from ganpaint_engine.wishes import Wish
+
+if TYPE_CHECKING:
+    from ganpaint_engine.session import PhotoSession
 
 EDIT_STEPS = 40
 EDIT_TOLERANCE = 0.01  # closer than the photo was fitted: there is less left to fit
@@ -30,7 +34,8 @@ class Edit:
 
     layer: the new pixels, h×w×4 of the photo's depth, straight alpha, and offset: where they lie in
     the photo, (x, y) px. name: what to call the layer. report: how it was made, enough to make it
-    again, and what was measured; plain values that JSON can hold.
+    again, and what was measured; plain values that JSON can hold. stack: the edits that are in it,
+    this one last; photo: the session that made it.
     """
 
     name: str
@@ -38,6 +43,8 @@ class Edit:
     offset: tuple[int, int]
     report: dict[str, Any]
     compose: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    stack: Stack = field(repr=False, compare=False)
+    photo: PhotoSession = field(repr=False, compare=False)
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -59,22 +66,24 @@ class Edit:
 def apply(
     prior: Prior,
     inverted: Inversion,
-    mask: Tensor,
-    wish: Wish,
+    edits: Sequence[tuple[Wish, Tensor]],
     on_step: OnStep,
     margin: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The window's picture before and after the edit, under the δ of the edit: y, y_e, 1×3×R×R.
+    """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R.
 
-    mask: the stroke as the window sees it, 1×1×R×R in [0, 1]. That y is drawn by the same G' leaves
-    the edit alone as the difference of the two. margin: work on a crop of the window only, this
-    many cells around the stroke (for want of memory); beyond it both pictures are the photo's.
+    edits: what is wished, and the stroke as the window sees it, 1×1×R×R in [0, 1]; each changes
+    what those before it made. The last one says how G' is made. That y is drawn by the same G'
+    leaves the edits alone as the difference of the two. margin: work on a crop of the window only,
+    this many cells around the strokes (for want of memory); beyond it both are the photo's.
     """
-    u = window.stroke_on_grid(mask)
+    r_e, kept = inverted.r, torch.ones_like(inverted.x[:, :1])
     with torch.no_grad():
-        cover = F.adaptive_avg_pool2d(mask, GRID)
-        r_e = _edited(prior, inverted, u, cover, wish)
-        mask_e = _mask_e(prior, mask)
+        for wish, mask in edits:
+            r_e = _edited(prior, inverted, r_e, mask, wish)
+            kept = kept * (1 - mask)
+        mask_e = _mask_e(prior, 1 - kept)
+    u = window.stroke_on_grid(1 - kept)
     crop = _crop(u, margin) if margin is not None and prior.generator.is_local else None
     part = inverted if crop is None else inverted.crop(*crop)
     if crop is not None:
@@ -168,13 +177,17 @@ def fine_detail(
     return levels or usual
 
 
-def _edited(prior: Prior, inverted: Inversion, u: Tensor, cover: Tensor, wish: Wish) -> Tensor:
-    """r_e of a wish, with the stroke on the grid U and its share of each cell (1×1×8×8).
+def _edited(prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish) -> Tensor:
+    """r_e of a wish upon r, which may be edited already. mask: as for ``apply``.
 
     Where the model does not know such pictures, an exemplar's surroundings are not the photo's, so
     a removal takes the photo's own cells first; further seeds take exemplars (docs/photographs.md).
     """
-    r, library = inverted.r, prior.exemplars
+    u, cover, library = (
+        window.stroke_on_grid(mask),
+        F.adaptive_avg_pool2d(mask, GRID),
+        prior.exemplars,
+    )
     concept, s, look = wish.concept, wish.strength, wish.look
     match wish.operation:
         case "add" if wish.like:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +15,17 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import concepts, editing, familiarity, memory, paste, selection, window, wishes
+from ganpaint_engine import (
+    concepts,
+    editing,
+    familiarity,
+    memory,
+    paste,
+    selection,
+    stack,
+    window,
+    wishes,
+)
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest
@@ -221,6 +231,7 @@ class PhotoSession:
         grow: int = 0,
         feather: float = 0.0,
         adaptation: str = "delta",
+        after: Edit | None = None,
         on_step: OnStep | None = None,
         on_warnings: OnWarnings | None = None,
     ) -> Edit:
@@ -238,70 +249,106 @@ class PhotoSession:
         ``laplacian``. adaptation: how G' is made, ``delta`` or one of the forms to compare it with:
         ``additive``, ``paper``, ``weights``, ``none``. context: the window: ``auto``, ``whole`` or
         ``selection``, see window.CONTEXTS. grow, feather: of the mask, photo px, see selection.
+        after: an edit of this photo on which this one is stacked; the result holds both.
         on_warnings: called once, with sentences, as soon as E has told that there is something to
         warn of and before the rest is computed; they are in the report too. Raises EmptyMask,
         MaskSizeMismatch, UnknownConcept, UnknownVariant, UnsupportedOperation, BadRequest.
         """
+        if after is not None and after.photo is not self:
+            raise BadRequest("An edit can only come after one of the same opened photo.")
+        one: dict[str, Any] = {"mask": mask}
+        one |= {"add": add, "remove": remove, "restyle": restyle, "variant": variant}
+        one |= {"like": like, "like_image": like_image, "strength": strength, "seed": seed}
+        one |= {"grow": grow, "feather": feather}
+        return self._edited(
+            after.stack if after is not None else (),
+            [one],
+            {"quality": quality, "composite": composite, "adaptation": adaptation},
+            context,
+            on_step or silent,
+            on_warnings,
+        )
+
+    def edits(
+        self,
+        edits: Sequence[Mapping[str, Any]],
+        *,
+        quality: str = "final",
+        composite: str = "residual",
+        adaptation: str = "delta",
+        context: str = "auto",
+        on_step: OnStep | None = None,
+        on_warnings: OnWarnings | None = None,
+    ) -> Edit:
+        """A stack of edits at once, the first one first: the same as ``edit`` after ``edit``.
+
+        edits: for each a mapping of what ``edit`` takes: ``mask``, one of ``add``, ``remove`` and
+        ``restyle``, and if wanted ``variant``, ``like``, ``like_image``, ``strength``, ``seed``,
+        ``grow``, ``feather``. All share one window: edits far apart are better made one by one.
+        Raises as ``edit``.
+        """
+        if not edits:
+            raise BadRequest("There is no edit to make.")
+        how = {"quality": quality, "composite": composite, "adaptation": adaptation}
+        return self._edited((), edits, how, context, on_step or silent, on_warnings)
+
+    def without(
+        self,
+        edit: Edit,
+        *numbers: int,
+        on_step: OnStep | None = None,
+        on_warnings: OnWarnings | None = None,
+    ) -> Edit:
+        """A stack of edits again without some of them, numbered from 0.
+
+        Raises BadRequest for a number that the stack does not have, or where nothing would be left.
+        """
+        wrong = [n for n in numbers if not 0 <= n < len(edit.stack)]
+        if wrong or edit.photo is not self:
+            raise BadRequest(
+                f"This photo's edit has the numbers 0 to {len(edit.stack) - 1}, not {wrong}."
+            )
+        left = tuple(part for n, part in enumerate(edit.stack) if n not in numbers)
+        if not left:
+            raise BadRequest("Without these edits nothing is left: that is the photo itself.")
+        how = {key: edit.report[key] for key in ("quality", "composite", "adaptation")}
+        left = (*left[:-1], dataclasses.replace(left[-1], wish=left[-1].wish.made(**how)))
+        context = edit.report["context"]
+        return self._edited(left, [], how, context, on_step or silent, on_warnings)
+
+    def _edited(
+        self,
+        before: stack.Stack,
+        asked: Sequence[Mapping[str, Any]],
+        how: dict[str, str],
+        context: str,
+        on_step: OnStep,
+        on_warnings: OnWarnings | None,
+    ) -> Edit:
+        """The edits ``before`` and those that are asked for upon them, in one window."""
         started, outer = time.monotonic(), self._rung
         self._rung = memory.FULL
-        on_step = on_step or silent
-        wished = {"add": add, "remove": remove, "restyle": restyle}
-        wish = wishes.check(
-            self.prior,
-            wished,
-            strength,
-            seed,
-            quality,
-            variant,
-            like is not None,
-            composite,
-            adaptation,
-        )
-        stroke = selection.read(mask, *self.size, grow, feather)
+        parts = (*before, *(stack.read(self.prior, self.size, one, how) for one in asked))
+        stroke = stack.selected(parts)
         place = self._place(stroke, context)
-        warned = self._outlook(place, wish).warnings
+        warned = self._outlook(place, parts[-1].wish).warnings
         if warned and on_warnings is not None:
             on_warnings(warned)
-        ahead = 0.0
-        if like is not None or like_image is not None:
-            ahead = 0.25
-            look = self._look_of(like, like_image, lambda f, stage: on_step(ahead * f, stage))
-            wish = dataclasses.replace(wish, look=look)
-        if wish.quality == "final":
+        ahead = 0.25 if any(part.wish.like for part in parts[len(before) :]) else 0.0
+        parts = self._with_looks(parts, asked, lambda f, stage: on_step(ahead * f, stage))
+        if how["quality"] == "final":
             span = 0.5 - ahead
             inverted = self.inverted(place, lambda f, stage: on_step(ahead + span * f, stage))
         else:
             inverted = self.encoded(place)
         opened = time.monotonic()
-        seen = self._in_window(stroke, place)
-
-        def apply(prior: Prior, rung: Rung) -> tuple[Tensor, Tensor]:
-            here = seen.to(prior.device)
-            return editing.apply(
-                prior, inverted.to(prior.device), here, wish.to(prior), on_step, rung.margin
-            )
-
-        y, y_e = (t.float().to(seen.device) for t in self._climb(EDIT_RUNGS, apply))
+        patch, outside = self._patched(parts, stroke, place, inverted, on_step)
         rung, self._rung = self._rung, outer  # a preview may have been made within a final edit
         warned = warned + memory.sentence(rung)
-        fine = None
-        if wish.operation == "add":
-            around = window.crop(self._rgb, place)
-            fine = editing.fine_detail(self.prior, inverted, seen, around, wish)
-        keep_detail = wish.operation == "restyle"
-        patch = paste.paste(
-            *(self._rgb, stroke, place, y, y_e, seed, keep_detail, fine, wish.composite),
-            x=inverted.x,
-        )
-        on_step(1.0, "done")
-        outside = editing.outside_psnr(self.prior, inverted, seen, y_e)
-        report = self._report(wish, place, inverted) | {
+        report = self._report(parts, place, inverted) | {
             "device": "cpu" if rung.on_cpu else str(self.prior.device),
             "memory": rung.name,
-            "like": like is not None,
             "context": context,
-            "grow": grow,
-            "feather": float(feather),
             "warnings": warned,
             "psnr": {**inverted.psnr, "outside": outside},
             "seconds": {
@@ -313,21 +360,65 @@ class PhotoSession:
         def compose() -> np.ndarray:
             return paste.lay_over(self._rgb, self._alpha, patch)
 
-        return Edit(wish.name, patch.rgba, (patch.x, patch.y), report, compose)
+        offset = (patch.x, patch.y)
+        return Edit(stack.name(parts), patch.rgba, offset, report, compose, parts, self)
+
+    def _with_looks(
+        self, parts: stack.Stack, asked: Sequence[Mapping[str, Any]], on_step: OnStep
+    ) -> stack.Stack:
+        """With p_c of the regions that the last edits are to be like."""
+        made = list(parts)
+        for n, one in enumerate(asked, len(parts) - len(asked)):
+            if one.get("like") is not None:
+                look = self._look_of(one["like"], one.get("like_image"), on_step)
+                made[n] = dataclasses.replace(
+                    parts[n], wish=dataclasses.replace(parts[n].wish, look=look)
+                )
+        return tuple(made)
+
+    def _patched(
+        self,
+        parts: stack.Stack,
+        stroke: Selection,
+        place: window.Window,
+        inverted: Inversion,
+        on_step: OnStep,
+    ) -> tuple[paste.Patch, float | None]:
+        """The new pixels, and the PSNR of the raw G' outside."""
+        seen = [(part.wish, self._in_window(part.selection, place)) for part in parts]
+
+        def apply(prior: Prior, rung: Rung) -> tuple[Tensor, Tensor]:
+            edits = [(wish.to(prior), mask.to(prior.device)) for wish, mask in seen]
+            return editing.apply(prior, inverted.to(prior.device), edits, on_step, rung.margin)
+
+        home = self.prior.device
+        y, y_e = (t.float().to(home) for t in self._climb(EDIT_RUNGS, apply))
+        fine = None
+        for wish, mask in seen:  # the last addition's, where there are several
+            if wish.operation == "add":
+                around = window.crop(self._rgb, place)
+                fine = editing.fine_detail(self.prior, inverted, mask, around, wish)
+        keep_detail = all(wish.operation == "restyle" for wish, _ in seen)
+        last = parts[-1].wish
+        patch = paste.paste(
+            *(self._rgb, stroke, place, y, y_e, last.seed, keep_detail, fine, last.composite),
+            x=inverted.x,
+        )
+        on_step(1.0, "done")
+        whole = self._in_window(stroke, place)
+        return patch, editing.outside_psnr(self.prior, inverted, whole, y_e)
 
     def _report(
-        self, wish: wishes.Wish, place: window.Window, inverted: Inversion
+        self, parts: stack.Stack, place: window.Window, inverted: Inversion
     ) -> dict[str, Any]:
-        """How an edit was made: plain values."""
+        """How an edit was made, and those before it: plain values."""
+        wish = parts[-1].wish
         return {
             "model": self.prior.name,
             "model_version": self.prior.version,
             "model_sha256": self.prior.info.card["files"][GENERATOR],
-            "concept": wish.concept.name,
-            "operation": wish.operation,
-            "variant": wish.variant,
-            "strength": wish.asked_strength,
-            "seed": wish.seed,
+            **parts[-1].report(),
+            "after": [part.report() for part in parts[:-1]],
             "quality": wish.quality,
             "composite": wish.composite,
             "adaptation": wish.adaptation,
@@ -340,13 +431,11 @@ class PhotoSession:
 
     def _look_of(
         self,
-        like: Image.Image | np.ndarray | None,
+        like: Image.Image | np.ndarray,
         like_image: Image.Image | np.ndarray | None,
         on_step: OnStep,
     ) -> Tensor:
         """p_c of a region of this photo, or of another one. C values."""
-        if like is None:
-            raise BadRequest("A picture to be like needs a mask of the region to be like.")
         other = self
         if like_image is not None:
             other = PhotoSession(self.prior, like_image, None, *self._how.values())

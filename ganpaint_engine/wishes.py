@@ -53,6 +53,10 @@ class Wish:
         which = f" ({self.variant})" if self.variant else ""
         return f"{self.operation.capitalize()} {self.concept.name}{which}"
 
+    def made(self, quality: str, composite: str, adaptation: str) -> Wish:
+        """The same, made in other ways."""
+        return replace(self, quality=quality, composite=composite, adaptation=adaptation)
+
 
 def check(
     prior: Prior,
