@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -34,6 +34,7 @@ LEFT, RIGHT = box(40, 50, 80, 90), box(120, 60, 160, 100)
 OVER = box(60, 60, 130, 80)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3))
 def test_the_formula_of_two_edits(a: float, b: float, r: float, p: float, q: float) -> None:
     r_, p_, q_, a_, b_ = (torch.tensor(v, dtype=torch.double) for v in (r, p, q, a, b))
