@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from ganpaint_engine.service.protocol_messages import MAX_LOOK_SIDE, MAX_LOOKS
 log = logging.getLogger(__name__)
 
 _MAX_PIXELS = 1 << 20  # of a file; a package can come from anywhere
+_MAX_BYTES = 1 << 20  # of all looks of a model: a client may ask again without reading
 
 
 class Look(NamedTuple):
@@ -49,18 +51,19 @@ def _thumbnails(info: ModelInfo) -> list[tuple[str, str, str, str]]:
 @lru_cache(maxsize=8)
 def _read(folder: Path, named: tuple[tuple[str, str, str, str], ...]) -> tuple[Look, ...]:
     looks = []
+    side = min(MAX_LOOK_SIDE, math.isqrt(_MAX_BYTES // 3 // max(1, len(named))))
     for concept, variant, file, _ in named:
         try:
-            looks.append(_decoded(concept, variant, folder / Path(file).name))
+            looks.append(_decoded(concept, variant, folder / Path(file).name, side))
         except Exception as error:  # Pillow's decoders raise whatever they like
             log.warning("The thumbnail %s cannot be read: %s", folder / file, error)
     return tuple(looks)
 
 
-def _decoded(concept: str, variant: str, path: Path) -> Look:
+def _decoded(concept: str, variant: str, path: Path, side: int) -> Look:
     with Image.open(path, formats=formats()) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels are no thumbnail")
         small = image.convert("RGB")
-    small.thumbnail((MAX_LOOK_SIDE, MAX_LOOK_SIDE))
+    small.thumbnail((side, side))
     return Look(concept, variant, *small.size, small.tobytes())

@@ -218,6 +218,16 @@ def test_stop_and_the_next_edit_starts_it_again(editing):
     assert pump_until(editing, "done")
 
 
+def test_stop_while_it_starts(editing):
+    editing.start(TREE, picture())
+    pump_until(editing, "engine", state="starting")
+    editing.stop_engine()
+    updates = pump_until(editing, "engine", state="stopped")
+    assert only(updates, "cancelled")
+    assert not only(pump_for(editing, 1.5), "engine")
+    assert lifecycle.running() is None
+
+
 def test_stop_and_restart_where_none_runs(editing):
     editing.stop_engine()
     assert pump_until(editing, "engine")[-1].state == "stopped"

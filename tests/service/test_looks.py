@@ -78,7 +78,9 @@ def test_damaged_huge_and_unlisted_thumbnails_are_left_out(package, tmp_path):
 
 def test_their_number_is_bounded(package):
     describe(package, [look(f"l{i}", thumbnail="one.webp") for i in range(MAX_LOOKS + 9)])
-    assert len(looks.of_model(str(package))) == MAX_LOOKS
+    found = looks.of_model(str(package))
+    assert len(found) == MAX_LOOKS
+    assert sum(len(one.rgb) for one in found) <= 1 << 20
 
 
 def test_a_thumbnail_that_was_replaced_is_read_again(package):

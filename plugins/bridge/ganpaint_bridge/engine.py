@@ -59,6 +59,7 @@ class Engine:
         self._may_start = start
         self._connection: Optional[Connection] = None
         self._starter: Optional[Starter] = None
+        self._ending: Optional[Ending] = None
         self._jobs: Dict[str, Optional[List[bytes]]] = {}  # frames until they have been sent
         self._events: List[Event] = []
         self.welcome: Optional[Dict[str, Any]] = None
@@ -160,18 +161,29 @@ class Engine:
         self._jobs.clear()
         self._restart = restart
         asked = self._state == "ready"
-        try:
-            known = self._state in ("connecting", "ready")
-            found = self._runtime if known else find_engine(runtime_file(self._install))
-        except BridgeError as error:
-            self._fail(error)
-            return
-        self._ending = Ending(found, asked)
-        if asked:  # its connection stays, to carry this
-            self._send({"type": "SHUTDOWN"})
+        if self._state == "starting":  # it is ended as soon as it can be reached
+            self._ending = None
         else:
-            self._disconnect()
+            try:
+                known = self._state in ("connecting", "ready")
+                found = self._runtime if known else find_engine(runtime_file(self._install))
+            except BridgeError as error:
+                self._fail(error)
+                return
+            self._ending = Ending(found, asked)
+            if asked:  # its connection stays, to carry this
+                self._send({"type": "SHUTDOWN"})
+            else:
+                self._disconnect()
         self._state = "stopping"
+
+    def _end_of_a_start(self) -> Optional[Ending]:
+        """How the engine ends that was on its way up; None while it still is."""
+        found = find_engine(runtime_file(self._install))
+        running = self._starter is not None and self._starter.running()
+        if found is None and running and time.monotonic() < self._start_limit:
+            return None
+        return Ending(found, asked=False)
 
     def _wait_for_end(self, timeout: float) -> None:
         if self._connection is not None:
@@ -181,7 +193,9 @@ class Engine:
                 self._disconnect()
         elif timeout > 0:
             time.sleep(min(timeout, _STOP_LOOK))
-        if not self._ending.over():
+        if self._ending is None:
+            self._ending = self._end_of_a_start()
+        if self._ending is None or not self._ending.over():
             return
         self._disconnect()
         self.welcome = None

@@ -85,6 +85,10 @@ class Starter:
             text = _("GANPaint's engine cannot be started: %s") % reason
             raise BridgeError("engine_missing", text) from error
 
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self._process.poll() is None
+
     def failure(self) -> Optional[BridgeError]:
         """The reason when the command has failed; None while it runs and once it has succeeded."""
         code = self._process.poll()
