@@ -7,6 +7,7 @@ and to close the image.
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -164,6 +165,7 @@ class TestWindows:
         wait_for("the edit to begin", window_stage.working)
         _in_main_window(display, "ctrl+w")
         wait_for("the edit to end", lambda: not window_stage.working())
+        time.sleep(1)  # for the picture alone
         display.photograph("gimp-closed.png")
         assert not display.gone(dialog)  # as it would be after an edit
         display.press(dialog, "Escape")
@@ -175,6 +177,7 @@ class TestWindows:
     ) -> None:
         window = display.window("GANPaint Doctor")
         wait_for("the report", lambda: _answers(window_stage))
+        time.sleep(3)  # for the picture alone: the engine is asked every two seconds
         display.photograph("gimp-doctor.png")
         started = engines.started
         display.press(window, "alt+r")

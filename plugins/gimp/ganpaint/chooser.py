@@ -29,7 +29,7 @@ class Chooser:
         self._looks.set_selection_mode(Gtk.SelectionMode.SINGLE)
         self._looks.set_activate_on_single_click(True)
         self._looks.connect("child-activated", self._on_look)
-        self._label(_("_Look:"), self._looks, 2)
+        self._looks_label = self._label(_("_Look:"), self._looks, 2)
         self.widget.show_all()
         for name in ("operation", "concept", "variant"):
             config.connect("notify::" + name, lambda *_event: self._fill())
@@ -75,6 +75,7 @@ class Chooser:
         self.labels.add_widget(label)
         self.widget.attach(label, 0, row, 1, 1)
         self.widget.attach(widget, 1, row, 1, 1)
+        return label
 
     def _fill(self):
         """Make the widgets show what the config says."""
@@ -114,7 +115,8 @@ class Chooser:
             if variant == chosen:
                 self._looks.select_child(child)
         self._looks.show_all()
-        self._looks.set_sensitive(bool(variants))
+        self._looks.set_visible(bool(variants))
+        self._looks_label.set_visible(bool(variants))
 
     def _look_cell(self, concept, variant):
         look = self._offer.looks.get((concept, variant))

@@ -254,13 +254,17 @@ class EditWindow(_Window):
     def _look_at_selection(self):
         selection = self.work.selection()
         if selection is None:
-            self.work.editing.cancel()
-            self._stopped(host.wrong_layer(_("The image was closed.")))
-            self._choices.set_sensitive(False)
-            self._dialog.set_response_sensitive(Gtk.ResponseType.OK, False)
+            self._stay_closed()
         elif selection != self._selection:
             self._selection = selection
             self._want_preview()
+
+    def _stay_closed(self):
+        """The image is gone: say so, and nothing else can be done here."""
+        self.work.editing.close()  # without a word: a cancelled edit would be told of
+        self._stopped(host.wrong_layer(_("The image was closed.")))
+        self._choices.set_sensitive(False)
+        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, False)
 
     # -- applying ----------------------------------------------------------------------------
 
