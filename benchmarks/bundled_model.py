@@ -80,6 +80,7 @@ def time_table(prior: Prior, scenes: list[Scene], mask: np.ndarray) -> tuple[Tab
     for scene in scenes:
         start = time.perf_counter()
         session = prior.open(scene.picture)
+        session.inverted(session.place(mask))
         spent["open"].append(time.perf_counter() - start)
         for quality in ("preview", "final"):
             start = time.perf_counter()

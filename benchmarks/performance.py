@@ -129,13 +129,13 @@ def finals(prior: Prior, rounds: int, paper_steps: int, clock: Clock) -> list[Ro
     session = prior.open(scene.picture)
     side = min(scene.picture.shape[:2])
     mask = np.zeros(scene.picture.shape[:2], np.uint8)
-    mask[:side, :side] = strokes(0, side)[0]
-    inverted = session.inverted(session.place(mask))
+    cv2.circle(mask, (side // 2, side // 2), side // 12, 255, -1)
+    inverted = session.inverted(session.place(mask, context="whole"))
     leaves = {i: d.clone().requires_grad_(True) for i, d in inverted.deltas.items()}
     found: dict[str, object] = {}
 
     def final() -> None:
-        found["ours"] = session.edit(mask, add=CONCEPT).report["psnr"]["outside"]
+        found["ours"] = session.edit(mask, add=CONCEPT, context="whole").report["psnr"]["outside"]
 
     ms = in_turns(clock, max(rounds // 3, 2), {
         "pass": lambda: forward_and_backward(prior, inverted, leaves), "final": final,
@@ -158,7 +158,7 @@ def finals(prior: Prior, rounds: int, paper_steps: int, clock: Clock) -> list[Ro
 
 def as_paper(session: PhotoSession, mask: np.ndarray, steps: int) -> float | None:
     """PSNR outside of the form with the paper's settings; fewer steps tell the time alone."""
-    prior, place = session.prior, session.place(mask)
+    prior, place = session.prior, session.place(mask, context="whole")
     inverted = session.inverted(place)
     small = selection.read(mask, *session.size).seen(place, prior.resolution)
     seen = torch.from_numpy(small)[None, None].to(prior.device)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import copy
 from functools import partial
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -51,10 +53,25 @@ def mask_deltas(deltas: Deltas, mask: Tensor) -> Deltas:
     }
 
 
+def _soften(mask: np.ndarray, size: int) -> np.ndarray:
+    """One mask (H×W), dilated by a square and averaged over it twice."""
+    grown = cv2.dilate(mask, np.ones((size, size), np.uint8))
+    for _ in range(2):
+        grown = cv2.blur(grown, (size, size), borderType=cv2.BORDER_REPLICATE)
+    return np.where(grown < 1e-6, np.float32(0), grown)  # running sums leave crumbs
+
+
 def soften(mask: Tensor, grow: int) -> Tensor:
     """mask_e, dilated by ``grow`` window px and smoothed by as much. N×1×R×R in [0, 1]."""
-    # Columns, then rows: the same as a square, and a fraction of its time.
     size = 2 * grow + 1
+    if mask.device.type == "cpu":
+        # OpenCV's running maxima and sums take a tenth of the time of torch's pooling.
+        pictures = [
+            _soften(one, size) for one in mask.detach().reshape(-1, *mask.shape[-2:]).numpy()
+        ]
+        grown = torch.from_numpy(np.stack(pictures)).view(mask.shape)
+        return torch.maximum(grown, mask)
+    # Columns, then rows: the same as a square, and a fraction of its time.
     grown = F.max_pool2d(mask, (size, 1), 1, (grow, 0))
     grown = F.max_pool2d(grown, (1, size), 1, (0, grow))
     for _ in range(2):

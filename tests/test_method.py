@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from ganpaint_engine import adaptation, inversion
 from ganpaint_engine.encoder import Encoder
@@ -178,3 +179,16 @@ def test_every_head_has_weights_to_fit() -> None:
     assert not torch.equal(fitted.head(r), g.head(r))
     deltas = {i: torch.ones(1, 8, g.side(i), g.side(i)) for i in g.adapted_layers}
     assert not torch.equal(g.head(r, deltas, additive=True), g.head(r, deltas))
+
+
+def test_the_softened_mask_is_that_of_its_definition() -> None:
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[0, 0, 30:33, 30:32] = 1
+    mask[1, 0, :9, 50:] = 0.4
+    grown = F.max_pool2d(mask, 17, 1, 8)
+    for _ in range(2):
+        grown = F.avg_pool2d(F.pad(grown, (8,) * 4, mode="replicate"), 17, 1)
+    softened = adaptation.soften(mask, grow=8)
+    assert torch.allclose(softened, torch.maximum(grown, mask), atol=2e-6)
+    assert (softened[0, 0, 50] > 0).any()
+    assert not softened[0, 0, 57].any(), "nothing at all beyond three times as far"
