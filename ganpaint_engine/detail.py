@@ -99,7 +99,8 @@ def texture(y: np.ndarray, new: np.ndarray) -> np.ndarray:
     if not inner.any():
         return np.zeros_like(varies)
     usual = max(float(np.quantile(varies[inner], 0.75)), 1e-6)
-    return np.clip(cv2.GaussianBlur(varies, (0, 0), 1.0) / (0.75 * usual), 0, 1) * new
+    rough = np.clip(cv2.GaussianBlur(varies, (0, 0), 1.0) / (0.75 * usual), 0, 1)
+    return rough * np.clip(2 * new - 1, 0, 1)  # none where the photo shows through
 
 
 def typical(pictures: list[np.ndarray], places: list[np.ndarray]) -> float:

@@ -197,7 +197,9 @@ def _fine(
     noise *= grain(rgb, alpha, frame)
     if not levels:
         return noise, np.zeros((1, 1), np.float32)
-    return noise, finer.noise(alpha.shape, side, resolution, levels, seed)
+    detailed = finer.noise(alpha.shape, side, resolution, levels, seed)
+    detailed *= np.clip(2 * alpha - 1, 0, 1)  # over the photo that shows through it would be specks
+    return noise, detailed
 
 
 def _content(
