@@ -44,9 +44,13 @@ class Load(NamedTuple):
 
 
 def unloaded_previews(model: str) -> list[float]:
-    """Seconds of previews of an open photo, when nobody else asks for anything."""
+    """Seconds of previews of an open photo, when nobody else asks for anything.
+
+    Refined before, so that the engine does not use the time between two of them to refine it.
+    """
     person = Person(0, 0, model)
     person.open()
+    person.refine()
     person.previews(_UNLOADED)
     person.close()
     return [seconds for seconds, _ in person.tally.previews]

@@ -120,6 +120,10 @@ class Person:
         for _ in range(count):
             self._preview()
 
+    def refine(self) -> None:
+        """A final edit: after it nothing is left to be refined in the window."""
+        self._final()
+
     def close(self) -> None:
         self._client.close()
 
