@@ -63,7 +63,7 @@ def welcome(repeats: int) -> Cost:
 class Idle:
     """An engine with its model loaded and nothing to do."""
 
-    loaded: float  # seconds from its start until the model was there
+    loaded: float  # seconds from its start until the model was there and tried
     percent: float  # of one core
     memory: float  # MB
     threads: int
@@ -73,7 +73,7 @@ def idle(seconds: float) -> Idle:
     """Measured over ``seconds``, after the model is there and things have settled."""
     engine = EngineProcess(PRODUCT).ready()
     log = lifecycle.log_file()
-    until(lambda: "Model " in log.read_text(encoding="utf-8"), "the model", 10 * PATIENCE)
+    until(lambda: "Warmed up" in log.read_text(encoding="utf-8"), "the model", 10 * PATIENCE)
     loaded = time.monotonic() - engine.started
     time.sleep(min(5.0, seconds))
     before, started = engine.cpu(), time.monotonic()

@@ -96,6 +96,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         try:
             self._does.warm_up()
+            log.info("Warmed up")
         except Exception:
             log.exception("Warming up failed")  # the first job will say why
         while not self._jobs.closed:
