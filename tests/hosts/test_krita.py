@@ -127,6 +127,15 @@ def test_a_preview_looks_like_the_layer_that_apply_makes(
     assert difference.mean() < 1
 
 
+def test_the_preview_of_a_large_photo_is_in_the_same_place(
+    stage: Stage, krita: dict[str, Any]
+) -> None:
+    act = krita["preview"]
+    assert act["scale"] > 1.5
+    # To a pixel of the smaller photo at each side.
+    np.testing.assert_allclose(act["large"], stage.scene.box, atol=2 * act["scale"])
+
+
 def test_edit_again_replaces_the_layer_in_one_undo_step(
     stage: Stage, krita: dict[str, Any]
 ) -> None:

@@ -66,3 +66,29 @@ def image_of(pixels, width, height):
 def bytes_of(image):
     """The bytes of a QImage whose rows have no padding (four bytes a pixel)."""
     return image.constBits().asstring(image.width() * image.height() * 4)
+
+
+def shrunk(picture, most):
+    """``picture`` (host.Picture, RGBA) with at most ``most`` pixels, and how much smaller it is.
+
+    Itself where it is small enough, or where nothing would be left of the selection.
+    """
+    times = max(1.0, (picture.width * picture.height / most) ** 0.5)
+    # A row of a QImage is a multiple of four bytes long.
+    width, height = int(picture.width / times) // 4 * 4, int(picture.height / times)
+    if times == 1 or width < 64 or height < 64:
+        return picture, (1.0, 1.0)
+    smooth = (
+        QtCore.Qt.AspectRatioMode.IgnoreAspectRatio,
+        QtCore.Qt.TransformationMode.SmoothTransformation,
+    )
+    size, row = (picture.width, picture.height), picture.width
+    colours = QtGui.QImage(picture.pixels, *size, 4 * row, _IMAGE.Format_RGBA8888)
+    colours = colours.scaled(width, height, *smooth).convertToFormat(_IMAGE.Format_RGBA8888)
+    mask = QtGui.QImage(picture.mask, *size, row, _IMAGE.Format_Grayscale8)
+    mask = mask.scaled(width, height, *smooth).convertToFormat(_IMAGE.Format_Grayscale8)
+    selected = mask.constBits().asstring(width * height)
+    if selected.count(0) == width * height:
+        return picture, (1.0, 1.0)
+    small = picture._replace(pixels=bytes_of(colours), width=width, height=height, mask=selected)
+    return small, (picture.width / width, picture.height / height)

@@ -27,15 +27,16 @@ class Overlay(QtWidgets.QWidget):
             self.setAttribute(attribute)
         self.document = document
         self._image = None
-        self._corner = QtCore.QPointF()
+        self._corner, self._scale = QtCore.QPointF(), (1.0, 1.0)
         self._transform = None
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(_FOLLOW_MS)
         self._timer.timeout.connect(self._follow)
 
-    def draw(self, image, x, y):
-        """Show ``image`` (QImage) with its corner at the photo's pixel (x, y)."""
-        self._image, self._corner = image, QtCore.QPointF(x, y)
+    def draw(self, image, x, y, scale=(1.0, 1.0)):
+        """Show ``image`` (QImage) with its corner at its pixel (x, y) of a photo that many times
+        smaller than the document."""
+        self._image, self._corner, self._scale = image, QtCore.QPointF(x, y), scale
         self._timer.start()
         self._follow()
         self.update()
@@ -54,6 +55,7 @@ class Overlay(QtWidgets.QWidget):
             return
         painter = QtGui.QPainter(self)
         painter.setTransform(self._transform)
+        painter.scale(*self._scale)
         painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(self._corner, self._image)
         painter.end()

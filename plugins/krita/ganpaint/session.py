@@ -8,7 +8,7 @@ import time
 from typing import NamedTuple, Optional
 
 from . import overlay, picture, recipes
-from .colours import image_of
+from .colours import image_of, shrunk
 from .ganpaint_bridge import BridgeError, host
 from .ganpaint_bridge.choices import EditRequest
 from .ganpaint_bridge.words import _, later
@@ -19,6 +19,7 @@ _TURN_MS = 30
 _SLICE_S = 0.02  # of work in one turn
 _LISTEN_S = 5.0  # to the engine, after an edit
 _START_S = 120.0
+_PREVIEW_PIXELS = 1_000_000  # of a photo that is sent for a preview
 _READING_SHARE = 0.1  # of the progress bar
 _CHANGED = later("The layer was changed while the edit was made.")
 
@@ -61,6 +62,8 @@ class Session:
         self._held = None  # a result that is not pasted blindly: (wish, patch)
         self._stepping = False
         self._overlay = None
+        self._small = None  # (photo, the same as sent for a preview, scale), for the next preview
+        self._scale = (1.0, 1.0)  # how much smaller the photo of the last preview was sent
         self._listen_until = 0.0
         self._asked = False  # whether the person wants to hear that there is no engine
         self._timer = QtCore.QTimer()
@@ -112,7 +115,7 @@ class Session:
             self.cancel()
         kept = self._reading is not None and not self.busy
         if kept and not picture.is_open(self._reading.document):
-            self._reading = self._picture = None
+            self._reading = self._picture = self._small = None
 
     def look_for_engine(self):
         """Ask an engine that runs already what its model can do; start none."""
@@ -212,8 +215,21 @@ class Session:
             mask = picture.selection_mask(target.document)
         pixels = (reading.pixels(), reading.width, reading.height, 4, mask)
         self._picture = host.check_picture(host.Picture(*pixels))
-        self.editing.start(request, self._picture)
+        sent = self._picture
+        if request.quality == "preview":
+            request, sent = self._for_preview(request, sent)
+        self.editing.start(request, sent)
         yield
+
+    def _for_preview(self, request, whole):
+        """A large photo is sent smaller: its preview is seen at the size of the screen."""
+        last = self._small[0] if self._small else None
+        if last is None or last.pixels is not whole.pixels or last.mask != whole.mask:
+            self._small = (whole, *shrunk(whole, _PREVIEW_PIXELS))
+        _whole, sent, self._scale = self._small
+        times = self._scale[1]
+        smaller = {"grow": round(request.grow / times), "feather": request.feather / times}
+        return request._replace(**smaller), sent
 
     def _take(self, update):
         if update.kind == "done":
@@ -270,7 +286,7 @@ class Session:
         if self._overlay is not None:
             ready = QtGui.QImage.Format.Format_ARGB32_Premultiplied
             image = image_of(patch.rgba, patch.width, patch.height).convertToFormat(ready)
-            self._overlay.draw(image, patch.x, patch.y)
+            self._overlay.draw(image, patch.x, patch.y, self._scale)
         self._shown.previewed(patch)
 
     def _trouble(self, wish):

@@ -1,6 +1,7 @@
 """Plays with the stub engine, whose results are known to the pixel: edits, preview, history."""
 
 import json
+import sys
 import time
 
 from krita import Krita
@@ -96,9 +97,25 @@ def preview(docker):
     yield pause(0.7)
     grab(canvas, "applied.png")
     act["applied"] = photo.state()
+    yield from preview_of_large(docker, act)
     REPORT["preview"] = act
     ants.trigger()
     photo.close()
+
+
+def preview_of_large(docker, act):
+    """As a photo is previewed that is too large to be sent whole: this one counts as such."""
+    session = sys.modules["ganpaint.session"]
+    kept, session._PREVIEW_PIXELS = session._PREVIEW_PIXELS, 20000
+    docker.press("preview")
+    yield docker.previewed
+    shown = docker.overlay()
+    (across, down), corner, image = shown._scale, shown._corner, shown._image
+    act["large"] = [across * corner.x(), down * corner.y()]
+    act["large"] += [across * image.width(), down * image.height()]
+    act["scale"] = across
+    session._PREVIEW_PIXELS = kept
+    docker.press("cancel")
 
 
 def again_and_here(docker):
@@ -134,6 +151,7 @@ def again(docker, photo, act, row):
     steps = undo_steps()
     docker.press("apply")
     yield docker.settled
+    yield pause(0.3)  # Krita's list of undo steps follows a moment later
     act["status"], act["after"] = docker.status(), photo.layers()
     act["steps"] = [steps, undo_steps()]
     save_layer(photo.document.nodeByName("GANPaint: add tree (0.95, seed 2)"), "again")
