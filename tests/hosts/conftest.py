@@ -34,7 +34,9 @@ HERE = Path(__file__).parent
 INSIDE = HERE / "inside"
 SETUP_S = 1800
 PATIENCE_S = 150
-GIMP_VERSIONS = ("3.0", "3.2")
+# Folders of its configuration, and the version that its settings are to be of: with an older one it
+# begins with a window of welcome.
+GIMP_VERSIONS = {"3.0": "3.0.4", "3.2": "3.2.6"}
 
 
 def wait_for(what: str, ready: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
@@ -222,10 +224,12 @@ def prepared(chroot: Path, folder: Path, scene: Scene) -> Stage:
     shutil.copytree(INSIDE, stage.folder / "inside")
     Image.fromarray(scene.photo).save(stage.folder / "photo.png")
     (stage.folder / "box.json").write_text(json.dumps(scene.box))
-    for version in GIMP_VERSIONS:
-        plugins.install("gimp", stage.home / ".config/GIMP" / version)
-        for file in ("gimprc", "shortcutsrc"):
-            shutil.copy(INSIDE / file, stage.home / ".config/GIMP" / version / file)
+    for folder_name, version in GIMP_VERSIONS.items():
+        config = stage.home / ".config/GIMP" / folder_name
+        plugins.install("gimp", config)
+        shutil.copy(INSIDE / "shortcutsrc", config)
+        settings = (INSIDE / "gimprc").read_text()
+        (config / "gimprc").write_text(settings.replace("VERSION", version))
     plugins.install("krita", stage.home / ".local/share/krita")
     return stage
 
