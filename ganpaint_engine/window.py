@@ -54,9 +54,8 @@ def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | 
     pixels take the mean colour of the opaque ones. Raises BadRequest, PhotoTooSmall,
     PhotoTooLarge.
     """
-    width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
-    check_size(width, height)
     if isinstance(image, Image.Image):
+        check_size(*image.size)
         transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
         array = np.asarray(image.convert("RGBA" if transparent else "RGB"))
     else:
@@ -64,6 +63,7 @@ def as_photo(image: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | 
     depths = (np.uint8, np.uint16)
     if array.dtype not in depths or array.ndim != 3 or array.shape[2] not in (3, 4):
         raise BadRequest("A photo is a PIL image or an array of HxWx3 or HxWx4, uint8 or uint16.")
+    check_size(array.shape[1], array.shape[0])
     if array.shape[2] == 3:
         return np.ascontiguousarray(array), None
     rgb, alpha = np.ascontiguousarray(array[..., :3]), np.ascontiguousarray(array[..., 3])
