@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import planted
@@ -15,7 +17,7 @@ import torch
 from file_server import FileServer
 from PIL import Image
 
-from ganpaint_engine import cli, model_package, preparing
+from ganpaint_engine import cli, encoder_training, model_package, preparing
 from ganpaint_engine.published import catalogue
 
 Say = Callable[..., str]
@@ -51,6 +53,9 @@ def test_pull_prepare_edit(tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyP
     for name in ("prior.REFINE_STEPS", "prior.PHOTO_STEPS", "editing.EDIT_STEPS"):
         monkeypatch.setattr(f"ganpaint_engine.{name}", 8)
     monkeypatch.setattr(preparing, "MEASURED", 2)
+    # A clock of steps: on a busy machine twelve seconds would be too few of them.
+    ticks = itertools.count(step=0.03)
+    monkeypatch.setattr(encoder_training, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     content = weight_file()
     digest = hashlib.sha256(content).hexdigest()[:8]
     with FileServer(content) as server:
@@ -81,20 +86,19 @@ def test_pull_prepare_edit(tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyP
     info = model_package.find_model("patches")
     assert info.prepared
     assert "tree" in info.concepts
-    assert "add" in info.operations("tree")
+    assert "add" in info.operations("grass")
 
     photo, mask, out = (tmp_path / name for name in ("photo.png", "mask.png", "out.png"))
-    Image.new("RGB", (128, 128), planted.COLOURS["grass"]).save(photo)
+    Image.new("RGB", (128, 128), planted.COLOURS["sky"]).save(photo)
     stroke = np.zeros((128, 128), np.uint8)
     stroke[48:80, 48:80] = 255
     Image.fromarray(stroke).save(mask)
-    say("edit", photo, "--mask", mask, "--add", "tree", "--model", "patches", "-o", out)
+    say("edit", photo, "--mask", mask, "--add", "grass", "--model", "patches", "-o", out)
     with Image.open(photo) as a, Image.open(out) as b:
         before, after = np.asarray(a).astype(int), np.asarray(b.convert("RGB")).astype(int)
     changed = np.abs(after - before).sum(2)
     assert changed[:20].max() == 0, "away from the stroke the photo's own pixels stay"
     middle = after[60:68, 60:68].mean((0, 1))
-    looks = [np.array(planted.COLOURS[name]) for name in ("summer", "autumn")]
-    distance = min(np.linalg.norm(middle - look) for look in looks)
-    assert distance < np.linalg.norm(middle - np.array(planted.COLOURS["grass"]))
+    sky, grass = (np.array(planted.COLOURS[name]) for name in ("sky", "grass"))
+    assert np.linalg.norm(middle - grass) < np.linalg.norm(middle - sky)
     assert json.loads((info.path / "model.json").read_text())["terms"] == "CC0"
