@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, window
+from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, removal, window
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
@@ -185,28 +185,37 @@ def fine_detail(
 
 
 def _edited(prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish) -> Tensor:
-    """r_e of a wish upon r, which may be edited already. mask: as for ``apply``.
-
-    Where the model does not know such pictures, an exemplar's surroundings are not the photo's, so
-    a removal takes the photo's own cells first; further seeds take exemplars (docs/photographs.md).
-    """
-    u, cover, library = (
-        window.stroke_on_grid(mask),
-        F.adaptive_avg_pool2d(mask, GRID),
-        prior.exemplars,
-    )
+    """r_e of a wish upon r, which may be edited already. mask: as for ``apply``."""
+    u, library = window.stroke_on_grid(mask), prior.exemplars
     concept, s, look = wish.concept, wish.strength, wish.look
     match wish.operation:
         case "add" if wish.like:
             return concepts.add(r, u, concept, s, look)
         case "add":
+            cover = F.adaptive_avg_pool2d(mask, GRID)
             wanted = look if wish.variant else None
             least = concept.p if isinstance(wish.asked_strength, str) else None
             return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
-        case "remove" if library is not None and not prior.knows(inverted):
-            own = wish.seed == 0
-            return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own)
         case "remove":
-            return exemplars.take_out(r, u, concept, library, s, wish.seed)
+            return _without(prior, inverted, r, mask, wish)
         case _:
             return concepts.restyle(r, u, concept, concept.p if look is None else look, s)
+
+
+def _without(prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish) -> Tensor:
+    """r_e of a removal: a thing's place is filled from around it, unless there is little around.
+
+    Else, and for ground and sky, which have nothing behind them: where the model does not know such
+    pictures, an exemplar's surroundings are not the photo's, so the photo's own cells come first
+    (docs/photographs.md). Further seeds take exemplars.
+    """
+    concept, s, library = wish.concept, wish.strength, prior.exemplars
+    u, first = window.stroke_on_grid(mask), wish.seed == 0
+    if first and library is not None and concept.name in library.names:
+        edited = not torch.equal(r, inverted.r)
+        x = prior.generator.head(r) if edited else inverted.x
+        behind = removal.from_around(prior.encoder, x, mask)
+        if behind is not None:
+            return concepts.edit(r, u * min(s, 1.0), behind)
+    own = first and library is not None and not prior.knows(inverted)
+    return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own)

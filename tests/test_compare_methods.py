@@ -81,16 +81,17 @@ def crops(changed: float, seeds: range, blur: bool = False) -> list[detector.Pai
 
 
 def test_an_obvious_patch_is_detected_and_an_identical_one_is_not() -> None:
-    same = detector.detect(crops(0, range(6)), seeds=2, steps=5)
+    judge = load_judge()
+    same = detector.detect(judge, crops(0, range(8)), seeds=2)
     assert same == [0.5, 0.5]
-    assert min(detector.detect(crops(0, range(6), blur=True), seeds=1, steps=40)) > 0.9
+    assert min(detector.detect(judge, crops(0, range(8), blur=True), seeds=2)) > 0.9
 
 
 def test_another_draw_of_the_same_texture_is_detected_by_chance_only() -> None:
     pairs_ = [
-        detector.cut(str(s), textured(seed=s), textured(seed=50 + s), disc(), s) for s in range(10)
+        detector.cut(str(s), textured(seed=s), textured(seed=50 + s), disc(), s) for s in range(16)
     ]
-    assert abs(np.mean(detector.detect(pairs_, seeds=2, steps=20)) - 0.5) < 0.25
+    assert abs(np.mean(detector.detect(load_judge(), pairs_, seeds=4)) - 0.5) < 0.25
 
 
 def test_auc_counts_ties_half() -> None:
@@ -101,7 +102,7 @@ def test_auc_counts_ties_half() -> None:
 
 
 def test_few_scenes_have_no_detector() -> None:
-    assert detector.detect(crops(1, range(3))) == []
+    assert detector.detect(load_judge(), crops(1, range(3))) == []
 
 
 def a_case(seed: int, operation: str = "add") -> Case:

@@ -34,7 +34,7 @@ def compare(
     wanted: Mapping[str, Method],
     out: Path,
     title: str,
-    seeds: int = 5,
+    seeds: int = 10,
     each: int = 2,
 ) -> dict[str, Any]:
     """Make what is missing, measure, print; the figures as plain values."""
@@ -65,13 +65,13 @@ def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pairs", type=Path)
+    parser.add_argument("pairs", type=Path, nargs="?", help="a folder of rendered pairs")
     parser.add_argument("--photos", type=Path, help="a folder of photographs")
     parser.add_argument("--model", default="churches")
     parser.add_argument("--methods", help=f"of {', '.join(METHODS)}; with commas between")
     parser.add_argument("--kinds", help="of edit, such as 'add tree,remove door'; else all")
     parser.add_argument("--most", type=int, help="edits of each kind, at most")
-    parser.add_argument("--seeds", type=int, default=5, help="halvings for the detector")
+    parser.add_argument("--seeds", type=int, default=10, help="halvings for the detector")
     parser.add_argument("--out", type=Path, default=Path("out/comparison"))
     args = parser.parse_args()
     names = args.methods.split(",") if args.methods else [m for m in METHODS if m not in SLOW]
@@ -81,13 +81,18 @@ def main() -> None:
     prior = load_model(args.model)
     console.print(f"model {prior.name} {prior.version}, torch {torch.__version__}, {prior.device}")
     kinds = args.kinds.split(",") if args.kinds else None
-    cases = pairs.some(pairs.read(args.pairs), args.most, kinds)
-    found = {"scenes": compare(prior, cases, wanted, args.out / "scenes", "Scenes", args.seeds)}
+    sources: dict[str, list[Case]] = {}
+    if args.pairs:
+        sources["scenes"] = pairs.some(pairs.read(args.pairs), args.most, kinds)
     if args.photos:
-        on_photos = pairs.some(photos.read(args.photos, prior), args.most, kinds)
-        found["photos"] = compare(
-            prior, on_photos, wanted, args.out / "photos", "Photographs", args.seeds, 1
-        )
+        sources["photos"] = pairs.some(photos.read(args.photos, prior), args.most, kinds)
+    if not any(sources.values()):
+        parser.error("there is nothing to edit: give a folder of pairs, or --photos")
+    found = {
+        name: compare(prior, cases, wanted, args.out / name, name.capitalize(), args.seeds)
+        for name, cases in sources.items()
+        if cases
+    }
     (args.out / "comparison.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 

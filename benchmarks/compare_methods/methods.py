@@ -84,7 +84,7 @@ METHODS: dict[str, Method] = {
     "Laplacian": partial(_edit, adaptation="none", composite="laplacian"),
     "unadapted G": partial(_edit, adaptation="none", composite="alpha"),
     "G'_w": partial(_edit, adaptation="weights", composite="alpha"),
-    "paper, 1000 steps": partial(_edit, adaptation="paper", composite="alpha"),
+    "paper's 1000 steps": partial(_edit, adaptation="paper", composite="alpha"),
     "Telea": partial(_inpaint, way=cv2.INPAINT_TELEA),
     "Navier-Stokes": partial(_inpaint, way=cv2.INPAINT_NS),
     "nothing done": _nothing,
@@ -96,7 +96,7 @@ What is gained over doing nothing is what a method is worth.
 Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004); Bertalmío et al.,
 *Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001)."""
 
-SLOW = ("paper, 1000 steps",)
+SLOW = ("paper's 1000 steps",)
 """Methods that are made when they are asked for by name."""
 
 ONLY = {"Telea": "remove", "Navier-Stokes": "remove"}

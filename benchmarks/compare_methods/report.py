@@ -88,7 +88,7 @@ def measure_row(
             measures.perceptual(judge, image[view], case.truth[view], case.stroke[view])
         )
         pairs.append(detector.cut(case.scene, image, case.truth, case.stroke))
-    row.auc = detector.detect(pairs, seeds)
+    row.auc = detector.detect(judge, pairs, seeds)
     return row
 
 
@@ -98,15 +98,16 @@ def measure_all(
     results: Results,
     only: Mapping[str, str],
     judge: DilatedSegmenter,
-    seeds: int = 5,
+    seeds: int = 10,
 ) -> list[Row]:
-    """A row for each method and operation, over the same cases for all methods."""
+    """A row for each method and operation, over the cases that the method has made."""
     rows = []
     for operation in ("add", "remove"):
         of_it = [case for case in cases if case.operation == operation]
         for name in names:
-            if of_it and applies(name, of_it[0], only):
-                rows.append(measure_row(name, of_it, results, judge, seeds))
+            done = [case for case in of_it if (case.name, name) in results.records]
+            if done and applies(name, done[0], only):
+                rows.append(measure_row(name, done, results, judge, seeds))
     return rows
 
 
@@ -154,11 +155,21 @@ def _shown(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def verdicts(rows: Sequence[Row]) -> list[str]:
-    """Where a method is better than ours, beyond twice the standard error of the difference.
+def _gain(own: Row, row: Row, key: str) -> np.ndarray:
+    """How much smaller a value is than ours: case by case; for the detector, split by split."""
+    if key == "auc":
+        same = own.cases == row.cases and len(own.auc) == len(row.auc)
+        return np.array(own.auc) - np.array(row.auc) if same else np.zeros(0)
+    values = dict(zip(own.cases, getattr(own, key), strict=True))
+    gain = np.array([values[c] - v for c, v in zip(row.cases, getattr(row, key), strict=True)])
+    return gain[np.isfinite(gain)]
 
-    Differences are taken case by case for distances, split by split for the detector, whose splits
-    overlap: there a difference counts from 0.05 on, too.
+
+def verdicts(rows: Sequence[Row]) -> list[str]:
+    """Where a method is better than ours, by more than twice the difference's standard error.
+
+    Differences are taken case by case for distances, split by split for the detector; its splits
+    overlap, so there a difference must also be 0.05 at least.
     """
     found = []
     for row in rows:
@@ -167,8 +178,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
             continue
         for key, words, least in (("l1", "L1", 0.0), ("perceptual", "perceptual distance", 0.0),
                                   ("auc", "AUC", 0.05)):  # fmt: skip
-            gain = np.array(getattr(own, key)) - np.array(getattr(row, key))
-            gain = gain[np.isfinite(gain)]
+            gain = _gain(own, row, key)
             if len(gain) < 2:
                 continue
             error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
