@@ -18,11 +18,13 @@ from ganpaint_engine import (
     exemplars,
     inversion,
     paste,
+    removal,
     selection,
     window,
 )
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.compositing import COMPOSITES, RESIDUAL
+from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import GRID, Encoder
 from ganpaint_engine.prior import PHOTO_STEPS, REFINE_STEPS, Prior
 
@@ -36,10 +38,10 @@ class Way:
     steps, stay: of the refinement of r. encoder_steps: E itself is trained on the photo for so
     many. hole: E is told of the stroke. look: p_c is what the photo's own cells of the concept look
     like. tone: how far new cells' units, but the concept's own, are moved by the difference between
-    the photo's mean r and the exemplars'. exemplar: what is removed becomes what an exemplar has
-    there, as in pictures that the model knows, and not the photo's nearest cells. rim: weight of a
-    perceptual term in the stroke's rim for δ. fine: which detail new content gets, ``photo`` (what
-    the engine does), ``usual`` or ``none``.
+    the photo's mean r and the exemplars'. fill: what a thing that is removed becomes: what E sees
+    when the stroke is inpainted from ``around`` (what the engine does), the photo's ``nearest``
+    cells, or an ``exemplar``'s. rim: weight of a perceptual term in the stroke's rim for δ. fine:
+    which detail new content gets, ``photo`` (what the engine does), ``usual`` or ``none``.
     """
 
     title: str
@@ -50,7 +52,7 @@ class Way:
     hole: bool = False
     look: bool = False
     tone: float = 0.0
-    exemplar: bool = False
+    fill: str = "around"
     rim: float = 0.0
     fine: str = "photo"
 
@@ -70,8 +72,10 @@ WAYS = {
     "tone-whole": Way("p_c moved to the photo's mean r", tone=1.0),
     "look-tone": Way("the photo's own appearance, and p_c moved", look=True, tone=0.5),
     "tone-poisson": Way("composite: poisson, and p_c moved", "poisson", tone=0.5),
-    "exemplar": Way("removed: after an exemplar", exemplar=True),
-    "exemplar-poisson": Way("composite: poisson, after an exemplar", "poisson", exemplar=True),
+    "exemplar": Way("removed: after an exemplar", fill="exemplar"),
+    "exemplar-poisson": Way("composite: poisson, after an exemplar", "poisson", fill="exemplar"),
+    "nearest": Way("removed: the photo's nearest cells", fill="nearest"),
+    "nearest-poisson": Way("composite: poisson, nearest cells", "poisson", fill="nearest"),
     "rim": Way("perceptual term in the stroke's rim for δ", rim=1.0),
     "hole": Way("E told of the stroke as a hole", hole=True),
     "steps": Way("120 steps of r, held a fifth as strongly", steps=120, stay=0.02),
@@ -131,7 +135,7 @@ class Maker:
         """The case, edited that way. ``number``: tells it from the others."""
         place, mask = self.place(case), self.mask(case)
         opened = self._open(number, case, way, mask)
-        key = number, *way.opening, way.look, way.tone, way.exemplar, way.rim
+        key = number, *way.opening, way.look, way.tone, way.fill, way.rim
         if key not in self._drawn:
             self._drawn[key] = self._draw(case, way, opened, mask)
         y, y_e = self._drawn[key]
@@ -166,7 +170,7 @@ class Maker:
 
     def _draw(self, case: Case, way: Way, opened: Opened, mask: Tensor) -> tuple[Tensor, Tensor]:
         """y and y_e under the δ of the edit, as ``editing.apply`` does it."""
-        generator, r_e = self.prior.generator, self._edited(case, way, opened.r, mask)
+        generator, r_e = self.prior.generator, self._edited(case, way, opened, mask)
         mask_e = adaptation.soften(mask, self.prior.resolution // GRID)
         deltas = adaptation.mask_deltas(opened.deltas, mask_e)
         if way.rim:
@@ -182,8 +186,9 @@ class Maker:
         return y, y_e
 
     @torch.no_grad()
-    def _edited(self, case: Case, way: Way, r: Tensor, mask: Tensor) -> Tensor:
+    def _edited(self, case: Case, way: Way, opened: Opened, mask: Tensor) -> Tensor:
         """r_e of a case."""
+        r = opened.r
         prior, concept = self.prior, self.prior.concept(case.concept)
         u, cover = window.stroke_on_grid(mask), F.adaptive_avg_pool2d(mask, GRID)
         others = torch.ones(1, r.shape[1], 1, 1)
@@ -193,8 +198,7 @@ class Maker:
             if own.sum() >= detail.FEWEST_CELLS:
                 look = concepts.mean_over(r, own).flatten()
         if case.operation == "remove":
-            photos = not way.exemplar
-            r_e = exemplars.take_out(r, u, concept, prior.exemplars, own=photos)
+            r_e = self._without(way, opened, mask, concept)
         else:
             r_e = exemplars.insert(r, u, cover, concept, prior.exemplars, look=look)
             others = 1 - concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
@@ -203,6 +207,16 @@ class Maker:
             here = concepts.mean_over(r, (u == 0).float())
             r_e = r_e + way.tone * u * others * (here - model)
         return r_e
+
+    def _without(self, way: Way, opened: Opened, mask: Tensor, concept: Concept) -> Tensor:
+        """r_e of a removal."""
+        u, library = window.stroke_on_grid(mask), self.prior.exemplars
+        if way.fill == "around" and library is not None and concept.name in library.names:
+            behind = removal.from_around(self.prior.encoder, opened.x, mask)
+            if behind is not None:
+                return concepts.edit(opened.r, u, behind)
+        own = way.fill != "exemplar"
+        return exemplars.take_out(opened.r, u, concept, library, own=own)
 
     def _fine(
         self, case: Case, way: Way, opened: Opened, mask: Tensor
