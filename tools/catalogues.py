@@ -17,7 +17,7 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
+from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
 PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
@@ -50,6 +50,12 @@ def read(language: str) -> Catalog:
         return read_po(opened, locale=language, charset="utf-8", abort_invalid=True)
 
 
+def compiled(language: str) -> Catalog:
+    """What the plug-ins read of a catalogue."""
+    with po_file(language).with_suffix(".mo").open("rb") as opened:
+        return read_mo(opened)
+
+
 def updated(language: str) -> Catalog:
     """The catalogue with the messages of the sources and no others, its translations kept."""
     kept = read(language)
@@ -57,6 +63,8 @@ def updated(language: str) -> Catalog:
     catalog = Catalog(
         language, None, header, "GANPaint", charset="utf-8", language_team="GANPaint", fuzzy=False
     )
+    # The file's own, for Babel's rules change from one version to the next.
+    catalog.mime_headers = [("Plural-Forms", kept.plural_forms)]
     for message in extracted():
         if message.id:
             old = kept.get(message.id)

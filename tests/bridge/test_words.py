@@ -39,14 +39,24 @@ def pairs(language):
             yield message.id, message.string
 
 
+def translations(catalog):
+    """All messages with their translations."""
+
+    def plain(text):
+        return text if isinstance(text, str) else tuple(text)
+
+    return {plain(message.id): plain(message.string) for message in catalog if message.id}
+
+
 @languages
 def test_catalogues_are_complete_and_current(language):
     catalog = catalogues.updated(language)
     assert [one.id for one in catalogues.untranslated(catalog)] == []
-    file = catalogues.po_file(language)
-    assert file.read_bytes() == catalogues.po_bytes(catalog), "run: make words"
-    assert file.with_suffix(".mo").read_bytes() == catalogues.mo_bytes(catalog), "run: make words"
-    assert len(catalog) > 200
+    # Not byte by byte: how Babel lays the files out changes from one version to the next.
+    wanted = translations(catalog)
+    assert translations(catalogues.read(language)) == wanted, "run: make words"
+    assert translations(catalogues.compiled(language)) == wanted, "run: make words"
+    assert len(wanted) > 200
 
 
 @languages

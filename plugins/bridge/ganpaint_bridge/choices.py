@@ -214,4 +214,5 @@ def layer_name(request: EditRequest) -> str:
 
 def _lowers() -> bool:
     """Whether an edit in words begins small inside a sentence: not where it begins with a noun."""
-    return not _(_EDITS["add"]).startswith("%")
+    sentence = _EDITS["add"]
+    return not _(sentence).startswith("%")
