@@ -316,12 +316,22 @@ class Engines:
 
 
 def ask_engine(stage: Stage, mask: np.ndarray) -> JobEvent:
-    """What the engine makes of "add tree" under ``mask``, asked by the Python client."""
+    """What the engine makes of "add tree" under ``mask``, asked by the Python client.
+
+    Once it has refined the photo: before that a preview is answered from the encoder alone, and
+    the same one looks different a moment later.
+    """
     with stage.engine() as client:
-        job = client.submit(
-            stage.scene.photo, mask, concept="tree", operation="add", quality="preview"
-        )
-        return list(client.events(job, timeout=PATIENCE_S))[-1]
+
+        def refined() -> JobEvent | None:
+            job = client.submit(
+                stage.scene.photo, mask, concept="tree", operation="add", quality="preview"
+            )
+            result = list(client.events(job, timeout=PATIENCE_S))[-1]
+            return None if result.report.get("stage") == "encoder" else result
+
+        event: JobEvent = wait_for("the photo to be refined", refined)
+        return event
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def spaces(docker):
             save_layer(photo.new_layer(), name)
         photo.undo()
         REPORT[name]["undone"] = photo.layers() == layers[:1] + layers[2:]
-        photo.close()
+        yield from photo.close()
 
 
 def shapes(docker):
@@ -62,7 +62,7 @@ def shapes(docker):
         REPORT[name] = {"status": docker.status(), "untouched": describe(node) == before}
         siblings = [n.name() for n in node.parentNode().childNodes()]
         REPORT[name]["above"] = siblings[siblings.index(node.name()) + 1]
-        photo.close()
+        yield from photo.close()
 
 
 def offset(photo):

@@ -47,7 +47,7 @@ def apply_undo_redo(docker):
     photo.undo()
     act["undone_twice"] = photo.undo()
     REPORT["apply"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def selections(docker):
@@ -64,7 +64,7 @@ def selections(docker):
         yield docker.settled
         save_layer(photo.new_layer(), name)
         REPORT[name] = {"status": docker.status(), "box": photo.layers()[1]["box"]}
-        photo.close()
+        yield from photo.close()
 
 
 def preview(docker):
@@ -100,7 +100,7 @@ def preview(docker):
     yield from preview_of_large(docker, act)
     REPORT["preview"] = act
     ants.trigger()
-    photo.close()
+    yield from photo.close()
 
 
 def preview_of_large(docker, act):
@@ -136,7 +136,7 @@ def again_and_here(docker):
     nodes = photo.document.rootNode().childNodes()
     save_layer(next(n for n in nodes if n.bounds().getRect() == (10, 10, 40, 30)), "here")
     photo.document.saveAs(path_of("saved.kra"))
-    photo.close()
+    yield from photo.close()
     yield pause(0.5)
     yield from reopened(docker)
 
@@ -196,7 +196,7 @@ def reopened(docker):
     yield docker.settled
     act["again"], act["again_layers"] = docker.status(), photo.layers()
     REPORT["reopened"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def history(docker):
@@ -219,7 +219,7 @@ def by_menu(docker):
     act["kept"] = Krita.instance().readSetting("GANPaint", "strength", "")
     act["box"] = [photo.new_layer().bounds().getRect(), BOX]
     REPORT["menu"] = act
-    photo.close()
+    yield from photo.close()
 
 
 PLAYS = (apply_undo_redo, selections, preview, again_and_here, by_menu)

@@ -26,7 +26,7 @@ def large(docker):
         act[name]["steps"] = len(undo_steps()[0]) - steps
         yield pause(1)
     yield from slides(docker, act)
-    photo.close()
+    yield from photo.close()
 
 
 def slides(docker, act):

@@ -81,7 +81,7 @@ def errors(docker):
     act["warning"] = docker.part(QtWidgets.QLabel, "warning").text()
     docker.press("cancel")
     REPORT["errors"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def slow_edit(docker):
@@ -106,7 +106,7 @@ def cancel(docker):
     act["engine_seconds"] = time.monotonic() - began
     act["before"], act["after"], act["longest"] = before, photo.state(), heart.stop()
     REPORT["cancel"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def killed(docker):
@@ -128,13 +128,12 @@ def killed(docker):
     act["next"], act["layers"] = docker.status(), photo.layers()
     act["longest"] = heart.stop()
     REPORT["killed"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def closed(docker):
     photo = yield from slow_edit(docker)
-    yield pause(1.5)  # Krita itself may crash when a photo is closed that was opened just now
-    photo.close()
+    yield from photo.close()
     yield docker.settled
     REPORT["closed"] = {"status": docker.status(), "open": len(Krita.instance().documents())}
 
@@ -153,7 +152,7 @@ def changed(docker):
     yield docker.settled
     act["inserted"], act["after"] = docker.status(), photo.layers()
     REPORT["changed"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def elsewhere(docker):
@@ -169,8 +168,8 @@ def elsewhere(docker):
     yield docker.settled
     act = {"status": docker.status(), "other": [before, other.layers()], "own": photo.layers()}
     REPORT["elsewhere"] = act
-    other.close()
-    photo.close()
+    yield from other.close()
+    yield from photo.close()
 
 
 def removed(docker):
@@ -188,7 +187,7 @@ def removed(docker):
     yield docker.settled
     REPORT["removed"] = {"status": docker.status(), "before": before, "after": photo.layers()}
     docker.press("cancel")
-    photo.close()
+    yield from photo.close()
 
 
 def refused(docker):
@@ -203,7 +202,7 @@ def refused(docker):
         docker.press("apply")
         yield docker.settled
         sentences[name] = [docker.status(), before == photo.layers()]
-        photo.close()
+        yield from photo.close()
 
 
 def hidden(photo):

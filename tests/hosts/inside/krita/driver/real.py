@@ -32,7 +32,7 @@ def preview_and_apply(docker):
     act["status"], act["after"] = docker.status(), photo.layers()
     save_layer(photo.new_layer(), "real-add")
     REPORT["add"] = act
-    photo.close()
+    yield from photo.close()
 
 
 def operations(docker):
@@ -54,7 +54,7 @@ def operations(docker):
             "icons": [not looks.item(row).icon().isNull() for row in range(1, count)],
             "layers": photo.layers(),
         }
-        photo.close()
+        yield from photo.close()
 
 
 PLAYS = (preview_and_apply, operations)

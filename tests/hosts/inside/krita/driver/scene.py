@@ -17,6 +17,7 @@ with open(os.path.join(STAGE, "box.json")) as box_file:
     BOX = json.load(box_file)
 SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 REPORT = {}
+REST_S = 1.5  # Krita itself may crash when a photo is closed sooner than that
 
 
 def path_of(name):
@@ -114,6 +115,7 @@ class Photo:
     """A document with a photo in its own view, and the test's box selected in it."""
 
     def __init__(self, picture="photo.png", selected=True):
+        self.rested = pause(REST_S)
         self.document = Krita.instance().openDocument(path_of(picture))
         self.document.setBatchmode(True)
         Krita.instance().activeWindow().addView(self.document)
@@ -180,6 +182,10 @@ class Photo:
         document.projection(0, 0, document.width(), document.height()).save(path_of(name))
 
     def close(self):
+        """To be yielded from: waits until Krita has come to rest with what was opened just now."""
+        yield self.rested
+        self.document.waitForDone()
+        yield pause(0.1)
         self.document.setModified(False)
         self.document.close()
 

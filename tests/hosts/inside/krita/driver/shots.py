@@ -35,7 +35,7 @@ def edit(docker):
     yield pause(0.5)
     grab(doctor, "krita-settings.png")
     doctor.close()
-    photo.close()
+    yield from photo.close()
 
 
 PLAYS = (edit,)
