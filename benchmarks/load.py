@@ -1,6 +1,6 @@
 """Many clients at one engine: is anything lost, does anybody get another's result, does it leak?
 
-    python -m benchmarks.load --clients 16 --minutes 20 --seed 1
+    python -m benchmarks.load --clients 16 --minutes 20 --seed 1 [--fill]
 
 A real engine on loopback with the bundled model. Each client is a process with a photo of its own
 and goes on asking for previews, finals and bursts of previews in a slot, cancels, disconnects, and
@@ -33,6 +33,7 @@ from ganpaint_engine.client import Client
 
 _SAMPLE_EVERY = 5.0
 _UNLOADED = 15  # previews, before and after
+_FILLER = 10_000  # number of the client that fills the store
 
 
 class Load(NamedTuple):
@@ -56,9 +57,25 @@ def unloaded_previews(model: str) -> list[float]:
     return [seconds for seconds, _ in person.tally.previews]
 
 
-def run(clients: int, seconds: float, seed: int, model: str) -> Load:
-    """The load."""
+def fill_store(model: str) -> int:
+    """Open photos until the engine lets go of the oldest ones; how many it keeps.
+
+    Before that its memory grows with every new photo, as it should.
+    """
+    person, kept = Person(_FILLER, 0, model), -1
+    with Client.connect(name="watch", timeout=PATIENCE) as watch:
+        while (photos := watch.stats()["cache"]["photos"]) > kept:
+            kept = photos
+            person.show_another()
+    person.close()
+    return kept
+
+
+def run(clients: int, seconds: float, seed: int, model: str, fill: bool = False) -> Load:
+    """The load. fill: with a store of open photos that is full from the beginning."""
     alone = unloaded_previews(model)
+    if fill:
+        print(f"store filled with {fill_store(model)} photos", file=sys.stderr)
     tally = Tally()
     people = _started(clients, seed, model)
     begun = time.monotonic()
@@ -173,11 +190,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", default="churches")
+    parser.add_argument("--fill", action="store_true", help="Fill the store of open photos first.")
     parser.add_argument("--out", type=Path, help="Also write the table there.")
     options = parser.parse_args()
     with engine("--device", options.device):
         tally, unloaded, stats = run(
-            options.clients, 60 * options.minutes, options.seed, options.model
+            options.clients, 60 * options.minutes, options.seed, options.model, options.fill
         )
     text = f"{options.clients} clients, {options.minutes:g} minutes, seed {options.seed}.\n\n"
     text += table(tally, unloaded, stats)

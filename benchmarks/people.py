@@ -124,6 +124,12 @@ class Person:
         """A final edit: after it nothing is left to be refined in the window."""
         self._final()
 
+    def show_another(self) -> None:
+        """A final edit of a photo that nobody has shown yet."""
+        photo = photo_of(next(self._others))
+        request = self._wish("final")
+        self._wait(self._submit(request, photo), request, False, photo)
+
     def close(self) -> None:
         self._client.close()
 

@@ -52,7 +52,7 @@ def state(image, status=None):
 
 def forget_last_values():
     """The dialog would begin with them, and not with what the step asks for."""
-    for path in glob.glob(os.path.join(Gimp.directory(), "**", EDIT + "*"), recursive=True):
+    for path in glob.glob(os.path.join(Gimp.directory(), "**", "*" + EDIT + "*"), recursive=True):
         if os.path.isfile(path):
             os.remove(path)
 
