@@ -24,6 +24,8 @@ from ganpaint_engine.segmentation import CLASSES
 from training.renderer.labels import LABELS
 
 HELD_OUT_EVERY = 20
+CLOSEST = 0.4
+"""Side of the closest view that training takes of a scene, as a share of the scene's."""
 MOST_LABELS = len(LABELS)
 """Indices of labels are below this: scenes have classes beyond ``CLASSES``."""
 FINER = {"cloud": "sky", "stairs": "path"}
@@ -75,14 +77,21 @@ def _scene(folder: Path, path: Path) -> tuple[Image.Image, Image.Image]:
 
 @dataclass
 class Scenes:
-    """Pictures N×3×R×R uint8 and labels N×R×R uint8."""
+    """Pictures N×3×R×R uint8 and labels N×R×R uint8.
+
+    fine, fine_labels: the same, larger, where they were asked for: views for training come from
+    them, so that a close view is a sharp one.
+    """
 
     pictures: Tensor
     labels: Tensor
+    fine: Tensor | None = None
+    fine_labels: Tensor | None = None
 
     @classmethod
-    def load(cls, path: Path, resolution: int, held_out: bool) -> Scenes:
-        """One side of the split, at ``resolution`` (at most that of the file)."""
+    def load(cls, path: Path, resolution: int, held_out: bool, fine: bool = False) -> Scenes:
+        """One side of the split, at ``resolution`` (at most that of the file). fine: and as large
+        as the file has it."""
         try:
             with np.load(path) as packed:  # allow_pickle is off by default
                 pictures, labels = packed["pictures"], packed["labels"]
@@ -97,7 +106,10 @@ class Scenes:
         small = pictures.reshape(n, resolution, step, resolution, step, 3).mean((2, 4)) + 0.5
         rgb = torch.from_numpy(small.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
         maps = torch.from_numpy(labels[:, step // 2 :: step, step // 2 :: step].copy())
-        return cls(rgb, _known(maps))
+        if not fine or step == 1:
+            return cls(rgb, _known(maps))
+        large = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
+        return cls(rgb, _known(maps), large, _known(torch.from_numpy(labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -105,9 +117,11 @@ class Scenes:
     def batch(self, size: int, rng: torch.Generator, augment: bool = True) -> tuple[Tensor, Tensor]:
         """``size`` random scenes: pictures in [-1, 1] and labels (int64), augmented alike."""
         pick = torch.randint(len(self), (size,), generator=rng)
-        x = self.pictures[pick].float() / 127.5 - 1
-        y = self.labels[pick].long()
-        return _augment(x, y, rng) if augment else (x, y)
+        if self.fine is None or self.fine_labels is None or not augment:
+            x, y = self.pictures[pick].float() / 127.5 - 1, self.labels[pick].long()
+            return _augment(x, y, rng) if augment else (x, y)
+        x, y = self.fine[pick].float() / 127.5 - 1, self.fine_labels[pick].long()
+        return _augment(x, y, rng, self.pictures.shape[-1], CLOSEST)
 
 
 def _known(maps: Tensor) -> Tensor:
@@ -118,21 +132,32 @@ def _known(maps: Tensor) -> Tensor:
     return torch.tensor(known, dtype=torch.uint8)[maps.long()]
 
 
-def _augment(x: Tensor, y: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Flip, zoom up to 1.35, and vary brightness, contrast, saturation and colour balance."""
-    n = len(x)
+def _augment(
+    x: Tensor, y: Tensor, rng: torch.Generator, side: int = 0, closest: float = 0.74
+) -> tuple[Tensor, Tensor]:
+    """Flip, zoom in, and vary brightness, contrast, saturation and colour balance.
+
+    side: of the views, in px; 0 is that of ``x``. closest: side of the closest view, as a share.
+    """
+    n, side = len(x), side or x.shape[-1]
 
     def rand(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(n, *(shape or (1,)), generator=rng) * (high - low) + low
 
-    zoom = rand(0.74, 1.0).squeeze(1)
+    zoom = rand(closest, 1.0).squeeze(1)
     flip = (rand(0, 1) < 0.5).float().squeeze(1) * -2 + 1
     shift = rand(-1, 1, 2) * (1 - zoom)[:, None]
     theta = torch.zeros(n, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1] = zoom * flip, zoom
     theta[:, :, 2] = shift
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    if side < x.shape[-1]:  # as fine as they come, then averaged, for nothing may flicker
+        grid = F.affine_grid(theta, [n, 3, 2 * side, 2 * side], align_corners=False)
+        views = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        x = F.avg_pool2d(views, 2)
+    else:
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    grid = F.affine_grid(theta, [n, 3, side, side], align_corners=False)
     maps = F.grid_sample(
         y[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
     )

@@ -159,7 +159,7 @@ def train(args: argparse.Namespace, segmenter: nn.Module | None = None) -> Train
     workers = distributed.start(args.device)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        scenes = Scenes.load(args.scenes, args.resolution, False)
+        scenes = Scenes.load(args.scenes, args.resolution, False, fine=True)
         start = find_model(args.start) if args.start else None
         net = segmenter if isinstance(segmenter, UNetSegmenter) else load_segmenter(args.segmenter)
         trainer = Trainer(recipe_of(args, workers.device), net, workers, start)
