@@ -80,7 +80,7 @@ def outcomes(
                 prior, {job.operation: job.concept}, 1.0, 0, "final", None, False, adaptation=method
             )
             started = time.perf_counter()
-            _, y_e = editing.apply(prior, inverted, [(wish, job.stroke)], silent)
+            y_e = editing.apply(prior, inverted, [(wish, job.stroke)], silent).y_e
             seconds = time.perf_counter() - started
             outside = editing.outside_psnr(prior, inverted, job.stroke, y_e)
             after = share(judge, y_e, job.stroke, job.concept)

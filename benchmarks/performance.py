@@ -166,7 +166,7 @@ def as_paper(session: PhotoSession, mask: np.ndarray, steps: int) -> float | Non
     wish = wishes.check(prior, {"add": CONCEPT}, 1.0, 0, "final", None, False, adaptation="paper")
     adaptation.fit_as_paper = lambda *a, **k: usual(*a, **{**k, "steps": steps})  # type: ignore
     try:
-        _, y_e = editing.apply(prior, inverted, [(wish, seen)], silent)
+        y_e = editing.apply(prior, inverted, [(wish, seen)], silent).y_e
     finally:
         adaptation.fit_as_paper = usual
     return editing.outside_psnr(prior, inverted, seen, y_e)

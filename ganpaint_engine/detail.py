@@ -34,6 +34,11 @@ def _sizes(side: int, resolution: int) -> list[int]:
     return sizes
 
 
+def octaves(side: int, resolution: int) -> int:
+    """How many octaves lie between pictures of ``resolution`` and of ``side`` px."""
+    return len(_sizes(side, resolution)) - 1
+
+
 def _up(picture: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
 

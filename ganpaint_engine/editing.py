@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +13,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import adaptation, concepts, detail, exemplars, inversion, removal, window
+from ganpaint_engine import (
+    adaptation,
+    concepts,
+    cutouts,
+    detail,
+    exemplars,
+    inversion,
+    removal,
+    window,
+)
 from ganpaint_engine.encoder import GRID
+from ganpaint_engine.exemplars import Match
 from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
+from ganpaint_engine.paste import Thing
 from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior, cells_to_px
+from ganpaint_engine.removal import Filled
 from ganpaint_engine.stack import Stack
 from ganpaint_engine.wishes import Wish
 
@@ -27,6 +39,16 @@ if TYPE_CHECKING:
 EDIT_STEPS = 50
 EDIT_TOLERANCE = 0.004  # half a step of 8 bits; reached in 25 to 40 steps on scenes
 EDIT_LR = 0.05  # at 0.1, the steps that get so far leave grain
+LIGHT = 0.5  # how much of the difference of light between photo and exemplar a thing takes on
+
+
+class Drawn(NamedTuple):
+    """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R; and for each
+    edit the exemplar that it followed, or what its place was filled with, or None."""
+
+    y: Tensor
+    y_e: Tensor
+    followed: tuple[Match | Filled | None, ...]
 
 
 @dataclass(frozen=True)
@@ -70,8 +92,8 @@ def apply(
     edits: Sequence[tuple[Wish, Tensor]],
     on_step: OnStep,
     margin: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R.
+) -> Drawn:
+    """Draw the window before and after the edits.
 
     edits: what is wished, and the stroke as the window sees it, 1×1×R×R in [0, 1]; each changes
     what those before it made. The last one says how G' is made. That y is drawn by the same G'
@@ -79,9 +101,11 @@ def apply(
     this many cells around the strokes (for want of memory); beyond it both are the photo's.
     """
     r_e, kept = inverted.r, torch.ones_like(inverted.x[:, :1])
+    followed = []
     with torch.no_grad():
         for wish, mask in edits:
-            r_e = _edited(prior, inverted, r_e, mask, wish)
+            r_e, match = _edited(prior, inverted, r_e, mask, wish)
+            followed.append(match)
             kept = kept * (1 - mask)
         mask_e = _mask_e(prior, 1 - kept)
     u = window.stroke_on_grid(1 - kept)
@@ -99,11 +123,72 @@ def apply(
         else:
             y, y_e = head(torch.cat([part.r, r_e])).split(1)
     if crop is None:
-        return y, y_e
+        return Drawn(y, y_e, tuple(followed))
     whole = inverted.x.clone(), inverted.x.clone()
     for picture, drawn in zip(whole, (y, y_e), strict=True):
         cells_to_px(picture, *crop)[:] = drawn
-    return whole
+    return Drawn(*whole, tuple(followed))
+
+
+def things(
+    prior: Prior,
+    inverted: Inversion,
+    edits: Sequence[tuple[Wish, Tensor]],
+    drawn: Drawn,
+    photo: np.ndarray,
+) -> tuple[Tensor, list[Thing]]:
+    """What edits look like in pixels, where more is known of that than the head can draw: things
+    that an exemplar has a cutout of, and places filled from around.
+
+    edits: as for ``apply``. photo: the window's own pixels, S×S×3. Returns y_e without what the
+    head drew there, and the things themselves, the first edit's first. Raises DamagedModel.
+    """
+    plain, found = drawn.y_e, []
+    for n, ((wish, mask), followed) in enumerate(zip(edits, drawn.followed, strict=True)):
+        later = torch.ones_like(mask)
+        for _, other in edits[n + 1 :]:
+            later = later * (1 - other)
+        weight = _levels(later) * min(wish.strength, 1.0)
+        thing = _thing(prior, inverted, drawn.y_e, mask, followed, photo)
+        if thing is None:
+            continue
+        found.append(thing._replace(weight=weight))
+        # What the head drew reaches two cells beyond the stroke's; the photo takes its place.
+        reach = F.max_pool2d(window.stroke_on_grid(mask), 5, 1, 2)
+        plain = plain + F.interpolate(reach, prior.resolution) * later * (drawn.y - plain)
+    return plain, found
+
+
+def _thing(
+    prior: Prior,
+    inverted: Inversion,
+    y_e: Tensor,
+    mask: Tensor,
+    followed: Match | Filled | None,
+    photo: np.ndarray,
+) -> Thing | None:
+    """One edit's thing, of full weight; None where only the head knows what it looks like."""
+    stroke, library = _levels(mask), prior.exemplars
+    if isinstance(followed, Filled):
+        none = np.zeros((*stroke.shape, 3), np.float32)
+        return Thing(removal.filling(photo, followed), none, stroke, grained=True)
+    if not isinstance(followed, Match) or library is None or library.cutouts is None:
+        return None
+    cutout = library.cutouts.cutout(followed.number, followed.shift)
+    cutout = cutouts.lit(cutouts.fitted(cutout, stroke), _around(inverted.x, mask), LIGHT)
+    return Thing(cutout, cutouts.tone(cutout, window.to_array(y_e, y_e.shape[-1])), stroke)
+
+
+def _levels(mask: Tensor) -> np.ndarray:
+    """1×1×R×R as an array, R×R."""
+    return mask[0, 0].detach().float().cpu().numpy()
+
+
+def _around(x: Tensor, mask: Tensor) -> np.ndarray:
+    """The mean colour outside a stroke, levels of 255."""
+    keep = 1 - mask
+    mean = (x * keep).sum((0, 2, 3)) / keep.sum().clamp(min=1)
+    return ((mean + 1) * 127.5).detach().float().cpu().numpy()
 
 
 def _crop(u: Tensor, margin: int) -> tuple[slice, slice]:
@@ -184,38 +269,46 @@ def fine_detail(
     return levels or usual
 
 
-def _edited(prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish) -> Tensor:
-    """r_e of a wish upon r, which may be edited already. mask: as for ``apply``."""
+def _edited(
+    prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish
+) -> tuple[Tensor, Match | Filled | None]:
+    """r_e of a wish upon r, which may be edited already, and what it follows, as in ``Drawn``.
+    mask: as for ``apply``."""
     u, library = window.stroke_on_grid(mask), prior.exemplars
     concept, s, look = wish.concept, wish.strength, wish.look
     match wish.operation:
         case "add" if wish.like:
-            return concepts.add(r, u, concept, s, look)
+            return concepts.add(r, u, concept, s, look), None
         case "add":
             cover = F.adaptive_avg_pool2d(mask, GRID)
             wanted = look if wish.variant else None
             least = concept.p if isinstance(wish.asked_strength, str) else None
-            return exemplars.insert(r, u, cover, concept, library, s, wish.seed, wanted, least)
+            found = library.find(r, cover, concept, wish.seed, wanted) if library else None
+            return exemplars.followed(r, u, concept, found, s, wanted, least), found
         case "remove":
             return _without(prior, inverted, r, mask, wish)
         case _:
-            return concepts.restyle(r, u, concept, concept.p if look is None else look, s)
+            return concepts.restyle(r, u, concept, concept.p if look is None else look, s), None
 
 
-def _without(prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish) -> Tensor:
-    """r_e of a removal: a thing's place is filled from around it, unless there is little around.
+def _without(
+    prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish
+) -> tuple[Tensor, Filled | None]:
+    """r_e of a removal, and what it was filled with: a thing's place, where enough is around.
 
-    Else, and for ground and sky, which have nothing behind them: where the model does not know such
-    pictures, an exemplar's surroundings are not the photo's, so the photo's own cells come first
-    (docs/photographs.md). Further seeds take exemplars.
+    Else, and for ground and sky, which have nothing behind them, exemplars are followed; but where
+    the model does not know such pictures, their surroundings are not the photo's, and its own cells
+    come first (docs/photographs.md).
     """
     concept, s, library = wish.concept, wish.strength, prior.exemplars
     u, first = window.stroke_on_grid(mask), wish.seed == 0
-    if first and library is not None and concept.name in library.names:
-        edited = not torch.equal(r, inverted.r)
-        x = prior.generator.head(r) if edited else inverted.x
-        behind = removal.from_around(prior.encoder, x, mask)
+    if library is not None and concept.name in library.names:
+        likes = concepts.presence(inverted.r, concept) >= 1
+        behind = removal.from_around(
+            *(prior.generator, prior.encoder, concept), inverted.x, mask, likes, wish.seed
+        )
         if behind is not None:
-            return concepts.edit(r, u * min(s, 1.0), behind)
+            filled, there = behind
+            return concepts.edit(r, u * min(s, 1.0), there), filled
     own = first and library is not None and not prior.knows(inverted)
-    return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own)
+    return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own), None

@@ -13,6 +13,7 @@ one that fits best, 1 the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from ganpaint_engine import concepts
 from ganpaint_engine.concepts import Concept
+from ganpaint_engine.cutouts import Cutouts
 from ganpaint_engine.encoder import GRID
 
 LOOKED_AT = 64
@@ -28,6 +30,8 @@ OFFERED = 12
 """Seeds go round among so many exemplars."""
 HOLDS = 0.1
 """Share of a cell above which an exemplar's cell belongs to the concept."""
+ENOUGH = 0.4
+"""Of the stroke's share of its cells, that an exemplar has to have there."""
 GONE = 3.0
 """Weight of a removed concept's share, against the squared difference of surroundings."""
 BEYOND, AROUND, LOOK, USUAL, MOVED = 0.5, 0.05, 0.3, 0.1, 0.004
@@ -36,46 +40,69 @@ the surroundings' difference, of that from a wished look or else from the usual 
 move up or down."""
 
 
+class Match(NamedTuple):
+    """An exemplar for a stroke: p_c as a map, 1×C×8×8; the cells it is meant for, 1×1×8×8; its
+    number in the library; and how far it is moved, in (rows, columns) of the grid."""
+
+    p: Tensor
+    meant: Tensor
+    number: int
+    shift: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Exemplars:
     """Featuremaps of pictures, and where each concept is in them.
 
     r: N×C×8×8. shares: N×K×8×8, the concepts' share of each cell in [0, 1]. names: of the K.
+    cutouts: what the exemplars look like; each was then chosen for one concept.
     """
 
     r: Tensor
     shares: Tensor
     names: tuple[str, ...]
+    cutouts: Cutouts | None = None
 
     def to(self, device: torch.device) -> Exemplars:
         """A copy on ``device``."""
-        return Exemplars(self.r.to(device), self.shares.to(device), self.names)
+        pixels = self.cutouts.to(device) if self.cutouts is not None else None
+        return Exemplars(self.r.to(device), self.shares.to(device), self.names, pixels)
 
     def only(self, names: tuple[str, ...]) -> Exemplars:
-        """The same pictures, for these concepts alone."""
+        """The same pictures, for these concepts alone; without their cutouts."""
         return Exemplars(self.r, self.shares[:, [self.names.index(n) for n in names]], names)
+
+    def _of(self, name: str) -> tuple[Tensor, Tensor]:
+        """The exemplars of a concept: their numbers, and its share of their cells, M×8×8."""
+        k = self.names.index(name)
+        if self.cutouts is not None:
+            own = torch.nonzero(self.cutouts.kinds == k).flatten()
+            if len(own):
+                return own, self.cutouts.held[own]
+        return torch.arange(len(self.r), device=self.r.device), self.shares[:, k]
 
     @torch.no_grad()
     def find(
         self, r: Tensor, cover: Tensor, concept: Concept, seed: int = 0, look: Tensor | None = None
-    ) -> tuple[Tensor, Tensor] | None:
-        """p_c as a map 1×C×8×8 and the cells it is meant for, 1×1×8×8; None if nothing fits.
+    ) -> Match | None:
+        """The exemplar for a stroke; None if nothing fits.
 
         r: 1×C×8×8, the photo's. cover: 1×1×8×8, the stroke's share of each cell. look: a p_c (C
         values) that the exemplar should be near.
         """
         if concept.name not in self.names:
             return None
-        share = self.shares[:, self.names.index(concept.name)]
+        own, share = self._of(concept.name)
+        maps = self.r[own]
         ys, xs = torch.nonzero(cover[0, 0] > 0, as_tuple=True)
         shifts = _shifts(ys, xs)
         wanted = cover[0, 0, ys, xs]
-        shape = self._shapes(share, cover, shifts)
+        shape = _shapes(share, cover, shifts)
         wish = (USUAL, concept.p) if look is None else (LOOK, look)
-        shape = shape + wish[0] * self._unlike(share, wish[1])
+        shape = shape + wish[0] * _unlike(maps, share, wish[1])
         costs, order = shape.flatten().topk(min(LOOKED_AT, shape.numel()), largest=False)
         moved = torch.tensor(shifts, device=share.device)[order // len(share)]
-        costs = costs + AROUND * self._strange(r, cover, order % len(share), moved)
+        costs = costs + AROUND * _strange(maps, r, cover, order % len(share), moved)
         ranked = [
             (cost, place % len(share), shifts[place // len(share)])
             for cost, place in zip(costs.tolist(), order.tolist(), strict=True)
@@ -83,17 +110,22 @@ class Exemplars:
         best: dict[int, tuple[int, int]] = {}
         for _, n, shift in sorted(ranked):
             best.setdefault(n, shift)
-        chosen = list(best.items())[:OFFERED]
+        chosen = [
+            (n, shift)
+            for n, shift in best.items()
+            if share[n, ys + shift[0], xs + shift[1]].mean() >= ENOUGH * wanted.mean()
+        ][:OFFERED]
+        if not chosen and self.cutouts is None:
+            return None
+        chosen = chosen or list(best.items())[:1]  # a cutout is made to fit
         n, (dy, dx) = chosen[seed % len(chosen)]
         there = share[n, ys + dy, xs + dx]
-        if there.mean() < 0.4 * wanted.mean():
-            return None
         p = (concept.p if look is None else look).view(1, -1, 1, 1).repeat(1, 1, GRID, GRID)
         held = there >= HOLDS
-        p[0][:, ys[held], xs[held]] = self.r[n][:, (ys + dy)[held], (xs + dx)[held]]
+        p[0][:, ys[held], xs[held]] = maps[n][:, (ys + dy)[held], (xs + dx)[held]]
         meant = torch.zeros_like(cover)
         meant[0, 0, ys, xs] = (held | (wanted >= 0.5)).float()
-        return p, meant
+        return Match(p, meant, int(own[n]), (-dy, -dx))
 
     @torch.no_grad()
     def without(self, r: Tensor, on: Tensor, name: str, seed: int = 0) -> Tensor:
@@ -132,41 +164,44 @@ class Exemplars:
         gap = (squares - 2 * here.T @ cells) / len(here)
         return gap.unflatten(2, (GRID, GRID))
 
-    def _shapes(self, share: Tensor, cover: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
-        """How the concept's shape at each place differs from the stroke's: S×N.
 
-        It should also end where the stroke ends: of a thing that is cut off one sees the cut.
-        """
-        on = (cover > 0).float()
-        ys, xs = torch.nonzero(on[0, 0], as_tuple=True)
-        edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
-        wide = F.pad(share, (GRID,) * 4)
-        wanted = cover[0, 0, ys, xs]
-        dy, dx = torch.tensor(shifts, device=share.device).T[..., None]
-        cost = _difference(share[:, ys + dy, xs + dx], wanted) + MOVED * dy[:, 0].abs()
-        beyond = wide[:, edge_y + dy + GRID, edge_x + dx + GRID]
-        return (cost + BEYOND * beyond.square().sum(-1) / len(ys)).T
+def _shapes(share: Tensor, cover: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
+    """How the concept's shape at each place differs from the stroke's: S×N.
 
-    def _unlike(self, share: Tensor, look: Tensor) -> Tensor:
-        """How far each exemplar's concept is from a look, 1 on average: N values."""
-        weight = share[:, None]
-        mean = (self.r * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
-        distance = (mean - look).square().mean(1)
-        return distance / distance.mean().clamp(min=1e-6)
+    It should also end where the stroke ends: of a thing that is cut off one sees the cut.
+    """
+    on = (cover > 0).float()
+    ys, xs = torch.nonzero(on[0, 0], as_tuple=True)
+    edge_y, edge_x = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0], as_tuple=True)
+    wide = F.pad(share, (GRID,) * 4)
+    wanted = cover[0, 0, ys, xs]
+    dy, dx = torch.tensor(shifts, device=share.device).T[..., None]
+    cost = _difference(share[:, ys + dy, xs + dx], wanted) + MOVED * dy[:, 0].abs()
+    beyond = wide[:, edge_y + dy + GRID, edge_x + dx + GRID]
+    return (cost + BEYOND * beyond.square().sum(-1) / len(ys)).T
 
-    def _strange(self, r: Tensor, cover: Tensor, n: Tensor, shift: Tensor) -> Tensor:
-        """How the cells around the stroke differ from those around it in exemplars: P values.
 
-        n: P exemplars' numbers. shift: P×2, how far each is moved. 1 where nothing is around.
-        """
-        on = (cover > 0).float()
-        ys, xs = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0] > 0, as_tuple=True)
-        y, x = ys + shift[:, :1], xs + shift[:, 1:]
-        inside = ((y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)).float()
-        there = self.r[n[:, None], :, y.clamp(0, GRID - 1), x.clamp(0, GRID - 1)]
-        gap = (there - r[0][:, ys, xs].T).square().mean(-1)
-        count = inside.sum(1)
-        return torch.where(count > 0, (gap * inside).sum(1) / count.clamp(min=1), 1.0)
+def _unlike(maps: Tensor, share: Tensor, look: Tensor) -> Tensor:
+    """How far each exemplar's concept is from a look, 1 on average: N values."""
+    weight = share[:, None]
+    mean = (maps * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1e-6)
+    distance = (mean - look).square().mean(1)
+    return distance / distance.mean().clamp(min=1e-6)
+
+
+def _strange(maps: Tensor, r: Tensor, cover: Tensor, n: Tensor, shift: Tensor) -> Tensor:
+    """How the cells around the stroke differ from those around it in exemplars: P values.
+
+    n: P exemplars' numbers. shift: P×2, how far each is moved. 1 where nothing is around.
+    """
+    on = (cover > 0).float()
+    ys, xs = torch.nonzero((F.max_pool2d(on, 3, 1, 1) - on)[0, 0] > 0, as_tuple=True)
+    y, x = ys + shift[:, :1], xs + shift[:, 1:]
+    inside = ((y >= 0) & (y < GRID) & (x >= 0) & (x < GRID)).float()
+    there = maps[n[:, None], :, y.clamp(0, GRID - 1), x.clamp(0, GRID - 1)]
+    gap = (there - r[0][:, ys, xs].T).square().mean(-1)
+    count = inside.sum(1)
+    return torch.where(count > 0, (gap * inside).sum(1) / count.clamp(min=1), 1.0)
 
 
 def _shifts(ys: Tensor, xs: Tensor) -> list[tuple[int, int]]:
@@ -201,9 +236,23 @@ def insert(
     least, for the named strengths.
     """
     found = library.find(r, cover, concept, seed, look) if library is not None else None
-    if found is None:
+    return followed(r, stroke, concept, found, s, look, least)
+
+
+@torch.no_grad()
+def followed(
+    r: Tensor,
+    stroke: Tensor,
+    concept: Concept,
+    match: Match | None,
+    s: float = 1.0,
+    look: Tensor | None = None,
+    least: Tensor | None = None,
+) -> Tensor:
+    """``insert`` with the exemplar that was found, or without one."""
+    if match is None:
         return concepts.add(r, stroke, concept, s, look)
-    p, meant = found
+    p, meant = match.p, match.meant
     own = concepts.indicator(concept.units, r.shape[1]).view(1, -1, 1, 1)
     if least is not None:
         p = torch.where(own > 0, torch.maximum(p, least.view(1, -1, 1, 1)), p)

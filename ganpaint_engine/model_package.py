@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CARD = "model.json"
-GENERATOR, ENCODER, CONCEPTS, EXEMPLARS, SEGMENTER = (
+GENERATOR, ENCODER, CONCEPTS, EXEMPLARS, CUTOUTS, SEGMENTER = (
     "generator.safetensors",
     "encoder.safetensors",
     "concepts.safetensors",
     "exemplars.safetensors",
+    "cutouts.safetensors",
     "segmenter.safetensors",
 )
 _TENSORS = ("units", "rivals", "p", "variants")
@@ -226,6 +227,7 @@ def load_concepts(info: ModelInfo) -> dict[str, Concept]:
 
 def load_exemplars(info: ModelInfo) -> Exemplars | None:
     """The exemplars of a package, if it has any. Raises DamagedModel."""
+    from ganpaint_engine.cutouts import Cutouts
     from ganpaint_engine.exemplars import Exemplars
 
     if EXEMPLARS not in info.card["files"]:
@@ -233,8 +235,13 @@ def load_exemplars(info: ModelInfo) -> Exemplars | None:
     tensors = load_tensors(info, EXEMPLARS)
     try:
         names = tuple(str(n) for n in info.card["exemplars"]["concepts"])
-        return Exemplars(tensors["r"], tensors["shares"], names)
-    except (KeyError, TypeError) as error:
+        pixels = None
+        if CUTOUTS in info.card["files"]:
+            kept = load_tensors(info, CUTOUTS)
+            pixels = Cutouts(**{name: kept[name] for name in Cutouts.NAMES})
+            pixels.check(len(tensors["r"]))
+        return Exemplars(tensors["r"], tensors["shares"], names, pixels)
+    except (KeyError, TypeError, ValueError) as error:
         raise DamagedModel(f"Model {info.name} lacks {error}.", file=EXEMPLARS) from error
 
 
@@ -343,7 +350,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], half: bool = True) -> N
 
     def stored(t: Tensor) -> Tensor:
         t = t.detach().cpu()
-        if not t.is_floating_point():
+        if not t.is_floating_point() and t.dtype != torch.uint8:
             t = t.to(torch.int32)
         # A copy: safetensors refuses tensors that share memory.
         return (t.half() if half and t.is_floating_point() else t).clone().contiguous()
@@ -377,6 +384,8 @@ def save(
         contents[CONCEPTS] = concept_tensors(concepts)
     if exemplars is not None:
         contents[EXEMPLARS] = {"r": exemplars.r, "shares": exemplars.shares}
+        if exemplars.cutouts is not None:
+            contents[CUTOUTS] = exemplars.cutouts.tensors()
         card = {**card, "exemplars": {"count": len(exemplars.r), "concepts": [*exemplars.names]}}
     for name, content in contents.items():
         save_tensors(folder / name, content, half or name != GENERATOR)

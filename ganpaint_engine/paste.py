@@ -19,26 +19,40 @@ carried are smooth, and are made at the window's size.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from torch import Tensor
 
-from ganpaint_engine import compositing
+from ganpaint_engine import compositing, cutouts
 from ganpaint_engine import detail as finer
+from ganpaint_engine.cutouts import Cutout
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.layers import Patch, lay_over, top
 from ganpaint_engine.selection import Selection
 from ganpaint_engine.window import Box, Window, bounds, crop, resize, to_array, to_levels
 
-__all__ = ["Patch", "lay_over", "paste"]
+__all__ = ["Patch", "Thing", "lay_over", "paste"]
 
 CARRIED_PX = 64
 """Side of the picture on which the photo's light is continued under the stroke."""
 
 MAX_GRAIN = 8.0
 """Strongest grain laid on new content, standard deviation in levels of 255."""
+
+
+class Thing(NamedTuple):
+    """A new thing in pixels: its cutout; its tone, R×R×3, to be added; how much it weighs, R×R in
+    [0, 1]; and whether it has grain and detail of the photo's own already."""
+
+    cutout: Cutout
+    tone: np.ndarray
+    weight: np.ndarray
+    grained: bool = False
+
 
 _STRIP = 256  # rows worked on at a time
 _TILE, _TILES = 64, 150  # side of the squares in which grain is measured, and how many at most
@@ -55,6 +69,7 @@ def paste(
     detail: list[float] | float | None = None,
     composite: str = compositing.RESIDUAL,
     x: Tensor | None = None,
+    things: Sequence[Thing] = (),
 ) -> Patch:
     """The patch for an edit, of the photo's depth.
 
@@ -64,6 +79,7 @@ def paste(
     tree that changes colour. detail: how strong, in levels of 255, in each octave beyond the
     window's pixels. composite: one of compositing.COMPOSITES; the others know neither keep_detail
     nor detail. x: what the window shows of the photo, as y; worked out from the photo if need be.
+    things: laid over all that (``cutouts``); y_e is then without them.
     """
     frame, cell = _frame(stroke, window), window.side / GRID
     alpha = _faded(feather(stroke.within(*frame), cell), frame, window, stroke.size)
@@ -78,6 +94,13 @@ def paste(
         rough = finer.texture(after, strength) if detail else np.zeros_like(strength)
         small = np.dstack([after - before, known, strength, rough])
         content = _content(rgb, window, frame, small, fine)
+        for thing in things:
+            if thing.grained:
+                _lay(thing, content, window, frame, None)
+                continue
+            wide = max(cutouts.pixels_across(thing.cutout), side)
+            fine = _fine(rgb, alpha, frame, window.side, wide, _beyond(detail, window, wide), seed)
+            _lay(thing, content, window, frame, fine)
     else:
         content, alpha = _composited(rgb, window, frame, alpha, y_e, composite)
     return _trimmed(content, alpha, frame)
@@ -231,6 +254,47 @@ def _content(
         photo += known
         out[rows] = np.clip(np.rint(photo * unit), 0, top(rgb))
     return out
+
+
+def _beyond(levels: list[float] | float | None, window: Window, side: int) -> list[float] | float:
+    """The levels of those octaves alone that are finer than a picture of ``side`` px."""
+    if not isinstance(levels, list):
+        return levels or 0.0
+    left = finer.octaves(window.side, side)
+    return levels[len(levels) - left :] if left else 0.0
+
+
+def _lay(
+    thing: Thing,
+    content: np.ndarray,
+    window: Window,
+    frame: Box,
+    fine: tuple[np.ndarray, np.ndarray] | None,
+) -> None:
+    """Lay a thing over the patch's colours (h×w×3, changed in place), strip by strip. fine: grain
+    and detail to be added to it."""
+    unit, side = np.float32(top(content) / 255), len(thing.weight)
+    seen = cutouts.drawn(thing.cutout, side, (0, 0, side, side))
+    rough = finer.texture(seen[..., :3], seen[..., 3])
+    small = np.dstack([thing.tone, thing.weight, rough]).astype(np.float32)
+    for start in range(0, len(content), _STRIP):
+        rows = slice(start, min(start + _STRIP, len(content)))
+        place = Box(frame.x0, frame.y0 + rows.start, frame.x1, frame.y0 + rows.stop)
+        x0, y0 = place.x0 - window.x, place.y0 - window.y
+        part = (x0, y0, place.x1 - window.x, place.y1 - window.y)
+        picture = cutouts.drawn(thing.cutout, window.side, part)
+        if not picture[..., 3].any():
+            continue
+        more = _enlarged(small, window, place)
+        colours = picture[..., :3] + more[..., :3]
+        if fine is not None:
+            noise, detailed = fine
+            textured = np.clip(more[..., 4], 0, 1) * detailed[rows] if len(detailed) > 1 else 0
+            colours += (noise[rows] + textured)[..., None]
+        opacity = picture[..., 3:] * np.clip(more[..., 3:4], 0, 1)
+        below = content[rows].astype(np.float32) / unit
+        mixed = (below + opacity * (colours - below)) * unit
+        content[rows] = np.clip(np.rint(mixed), 0, top(content))
 
 
 @lru_cache(maxsize=4)

@@ -1,42 +1,255 @@
-"""What stands where a thing was: what E sees there once the hole is filled from around it.
+"""What stands where a thing was: filled from around it, in the window and in the photo.
 
-The hole is filled in the window's picture by a classical inpainting, which is smooth and smears;
-E takes that for something it knows, and the head draws it anew. On rendered scenes whose truth is
-known this is less than half as far from it as cells of another picture (docs/comparison.md).
+The hole is filled in a small picture of the window by parts of what is around (OpenCV's
+``INPAINT_SHIFTMAP``). E sees that, and the head draws it anew: that is r_e. For the new pixels it
+is then looked up where in the photo each part of the filling came from, and the photo's own pixels
+are taken from there, with all their detail and grain.
 
-Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004).
+He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ganpaint_engine.encoder import Encoder
+from ganpaint_engine import concepts
+from ganpaint_engine.concepts import Concept
+from ganpaint_engine.cutouts import Cutout
+from ganpaint_engine.encoder import GRID, Encoder
+from ganpaint_engine.generator import SplitGenerator
+from ganpaint_engine.layers import eight_bits
+from ganpaint_engine.window import resize, to_array
 
 TOUCHED = 0.02
 """Share of a window pixel that the stroke must cover for it to be part of the hole."""
 LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
-RADIUS_PX = 3
+LEFT = 0.3
+"""Least share of the window that must be left to fill from for the thing's likes to be barred."""
+SOLVED_PX = 144
+"""Largest side of the picture in which the hole is filled: a preview has to wait for it."""
+WAYS = ((0, False, False), (0, True, False), (0, False, True), (24, True, True))
+"""How it is filled: in a picture that is so much smaller; mirrored; from the thing's likes too."""
+HELD, STEPS = 0.6, 0.7
+"""Weights, against the mean error of drawing a filling again, of the concept's presence in it and
+of the step at its edge."""
+SEAM_PX, MOST_SEAM = 2.0, 28.0
+"""Width over which colours at the hole's edge are compared, and most that is evened out there, in
+levels of 255."""
+PATCH_PX, STEP_PX = 9, 6
+"""Side of the parts that are looked up, and how far apart they are, in that picture."""
+NATIVE_PX = 2048
+"""Longest side of a filling; a larger one is made so large and scaled up."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A filling in small: a picture of the window (S×S×3 uint8), the hole in it (S×S uint8 in
+    {0, 1}), where nothing may be taken from (likewise, the hole included), and the picture filled.
+    """
+
+    small: np.ndarray
+    hole: np.ndarray
+    barred: np.ndarray
+    made: np.ndarray
+
+
+def fillings(x: Tensor, mask: Tensor, likes: Tensor) -> list[Filled]:
+    """The window's picture with the stroke filled by parts of the rest, in several ways.
+
+    x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
+    hold the concept: the place of a tree should not be filled with another one. None where the
+    stroke covers nothing, or more than LARGEST of the window.
+    """
+    found = []
+    for smaller, mirrored, free in WAYS:
+        side = min(x.shape[-1], SOLVED_PX) - smaller
+        stroke = resize(mask[0, 0].float().cpu().numpy(), side)
+        hole = (stroke > TOUCHED).astype(np.uint8)
+        # The pixels beside the stroke still have something of what is to go.
+        hole = np.asarray(cv2.dilate(hole, np.ones((3, 3), np.uint8)))
+        if not hole.any() or hole.mean() > LARGEST:
+            return []
+        small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
+        cells = likes[0, 0].cpu().numpy().astype(np.uint8)
+        barred = hole | np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_NEAREST))
+        if free or 1 - barred.mean() < LEFT:
+            barred = hole
+        made = _filled(small.tobytes(), barred.tobytes(), side, mirrored)
+        made = np.where(hole[..., None] > 0, made, small)
+        found.append(Filled(small, hole, barred, made))
+    return found
 
 
 @torch.no_grad()
-def from_around(encoder: Encoder, x: Tensor, mask: Tensor) -> Tensor | None:
-    """r of the window's picture with the stroke filled from around it: 1×C×8×8.
+def from_around(
+    generator: SplitGenerator,
+    encoder: Encoder,
+    concept: Concept,
+    x: Tensor,
+    mask: Tensor,
+    likes: Tensor,
+    seed: int = 0,
+) -> tuple[Filled, Tensor] | None:
+    """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
-    x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. None where the stroke covers more
-    than LARGEST of the window.
+    Likely is one that G draws again from what E sees in it, without the concept under the stroke
+    and without a step at its edge. x, mask, likes: as for ``fillings``, and so is None.
     """
-    hole = (mask[0, 0] > TOUCHED).cpu().numpy().astype(np.uint8)
-    # The pixels beside the stroke still have something of what is to go.
-    hole = cv2.dilate(hole, np.ones((3, 3), np.uint8)).astype(np.uint8)
-    if hole.mean() > LARGEST:
+    found = fillings(x, mask, likes)
+    if not found:
         return None
-    levels = ((x[0].permute(1, 2, 0).float().cpu().numpy() + 1) * 127.5).round().clip(0, 255)
-    picture = np.ascontiguousarray(levels.astype(np.uint8))
-    filled = cv2.inpaint(picture, hole, RADIUS_PX, cv2.INPAINT_TELEA).astype(np.float32)
-    seen = torch.from_numpy(filled).permute(2, 0, 1)[None].to(x) / 127.5 - 1
-    return encoder(seen)
+    side = x.shape[-1]
+    pictures = np.stack([resize(one.made.astype(np.float32), side) for one in found])
+    seen = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(x) / 127.5 - 1
+    r = encoder(seen)
+    stroke = (mask > TOUCHED).float()
+    missed = (generator.head(r) - seen).abs().mean(1, keepdim=True)
+    missed = (missed * stroke).sum((1, 2, 3)) / stroke.sum()
+    u = F.adaptive_max_pool2d(mask, GRID)
+    held = (concepts.presence(r, concept) * u).sum((1, 2, 3)) / u.sum()
+    steps = torch.tensor([_roughness(one) for one in found]).to(missed)
+    order = (missed + HELD * held + STEPS * steps).argsort(stable=True).tolist()
+    n = order[seed % len(order)]
+    return found[n], r[n : n + 1]
+
+
+@lru_cache(maxsize=16)
+def _filled(picture: bytes, holes: bytes, side: int, mirrored: bool) -> np.ndarray:
+    """A picture (S×S×3 uint8) with its holes (S×S) filled. Another strength asks for
+    the same again."""
+    small = np.frombuffer(picture, np.uint8).reshape(side, side, 3)
+    hole = np.frombuffer(holes, np.uint8).reshape(side, side)
+    turn = np.s_[:, ::-1] if mirrored else np.s_[:, :]
+    lab = cv2.cvtColor(np.ascontiguousarray(small[turn]), cv2.COLOR_RGB2Lab)
+    out = np.zeros_like(lab)
+    known = np.ascontiguousarray((1 - hole[turn]) * np.uint8(255))
+    cv2.xphoto.inpaint(lab, known, out, cv2.xphoto.INPAINT_SHIFTMAP)
+    return np.asarray(cv2.cvtColor(out, cv2.COLOR_Lab2RGB)[turn])
+
+
+def filling(photo: np.ndarray, found: Filled) -> Cutout:
+    """What is to be laid over the hole, of the photo's own pixels.
+
+    photo: the window's, S×S×3 uint8 or uint16.
+    """
+    hole, side = found.hole, len(found.hole)
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    y0, x0 = max(int(rows[0]) - 2, 0), max(int(columns[0]) - 2, 0)
+    y1, x1 = min(int(rows[-1]) + 3, side), min(int(columns[-1]) + 3, side)
+    here = np.s_[y0:y1, x0:x1]
+    scale = min(len(photo) / side, NATIVE_PX / max(y1 - y0, x1 - x0))
+    size = max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1)
+    even = (found.made + _evened(found))[here].astype(np.float32)
+    picture = cv2.resize(even, size, interpolation=cv2.INTER_CUBIC)
+    if len(photo) > side:
+        picture += _detail(photo, found, (y0, x0, y1, x1), size)
+    opacity = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 0.8)[here]
+    alpha = cv2.resize(opacity, size, interpolation=cv2.INTER_LINEAR) * 255
+    rgba = np.dstack([np.clip(picture, 0, 255), np.clip(alpha, 0, 255)])
+    box = (x0 / side, y0 / side, x1 / side, y1 / side)
+    return Cutout(rgba.round().astype(np.uint8), box, np.full(3, 128.0))
+
+
+def _step(found: Filled) -> tuple[np.ndarray, np.ndarray]:
+    """How much brighter it is outside of the hole's edge than inside, S×S×3; and the edge, S×S."""
+    inside = found.hole.astype(np.float32)
+    sides = []
+    for weight, picture in ((inside, found.made), (1 - inside, found.small)):
+        near = cv2.GaussianBlur(weight, (0, 0), SEAM_PX)[..., None]
+        mean = cv2.GaussianBlur(picture * weight[..., None], (0, 0), SEAM_PX)
+        sides.append(mean / np.maximum(near, 1e-3))
+    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
+    return np.asarray(sides[1] - sides[0]), edge
+
+
+def _roughness(found: Filled) -> float:
+    """The mean step at the hole's edge, in the units of [-1, 1]."""
+    step, edge = _step(found)
+    return float((np.abs(step).mean(2) * edge).sum() / max(edge.sum(), 1.0) / 127.5)
+
+
+def _evened(found: Filled) -> np.ndarray:
+    """What to add to the filling for its colours to meet the photo's at the hole's edge: S×S×3.
+
+    The step across the edge, continued smoothly into the hole. A large one is no seam but a thing
+    that ends there.
+    """
+    step, edge = _step(found)
+    edge = edge * (np.abs(step).max(2) < MOST_SEAM).astype(np.float32)
+    total, weight = np.zeros(step.shape, np.float32), np.full(edge.shape, 1e-6, np.float32)
+    for sigma in (2.0, 4.0, 8.0, 16.0):  # nearer places weigh more
+        total += np.float32(1 / sigma) * cv2.GaussianBlur(step * edge[..., None], (0, 0), sigma)
+        weight += np.float32(1 / sigma) * cv2.GaussianBlur(edge, (0, 0), sigma)
+    return np.asarray(total / weight[..., None] * found.hole[..., None])
+
+
+def _detail(
+    photo: np.ndarray, found: Filled, box: tuple[int, int, int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """What the photo has beyond the small picture, where each part of the filling came from:
+    h×w×3, for the ``box`` (y0, x0, y1, x1 in small px) at ``size`` (w, h)."""
+    y0, x0, y1, x1 = box
+    dy, dx = _sources(found, box)
+    scale = size[0] / (x1 - x0), size[1] / (y1 - y0)
+    unit = len(photo) / len(found.small)
+    columns, rows = np.meshgrid(
+        (np.arange(size[0], dtype=np.float32) + 0.5) / scale[0] + x0,
+        (np.arange(size[1], dtype=np.float32) + 0.5) / scale[1] + y0,
+    )
+    columns += cv2.resize(dx, size, interpolation=cv2.INTER_NEAREST)
+    rows += cv2.resize(dy, size, interpolation=cv2.INTER_NEAREST)
+    border = cv2.BORDER_REFLECT_101
+    fine = cv2.remap(
+        photo, columns * unit - 0.5, rows * unit - 0.5, cv2.INTER_LINEAR, borderMode=border
+    )
+    coarse = cv2.remap(
+        *(found.small.astype(np.float32), columns - 0.5, rows - 0.5, cv2.INTER_CUBIC),
+        borderMode=border,
+    )
+    return eight_bits(fine).astype(np.float32) - coarse
+
+
+def _sources(found: Filled, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """How far away each pixel of the box was taken from: rows and columns, h×w float32, small px.
+
+    Parts of the filling are looked up in the picture; each pixel then takes the one of the offsets
+    found that agrees best around it.
+    """
+    (y0, x0, y1, x1), hole = box, found.hole
+    side, half = len(hole), PATCH_PX // 2
+    target, known = found.made.astype(np.float32), found.small.astype(np.float32)
+    # A part must not be found where the thing itself was.
+    near = cv2.dilate(found.barred, np.ones((PATCH_PX, PATCH_PX), np.uint8))
+    banned = np.asarray(near)[half : side - half, half : side - half] > 0
+    offsets = {(0, 0)}
+    for y in range(max(y0, half), min(y1, side - half), STEP_PX):
+        for x in range(max(x0, half), min(x1, side - half), STEP_PX):
+            if hole[y, x] and not banned.all():
+                part = target[y - half : y + half + 1, x - half : x + half + 1]
+                cost = cv2.matchTemplate(known, part, cv2.TM_SQDIFF)
+                cost[banned] = np.inf
+                ny, nx = divmod(int(cost.argmin()), cost.shape[1])
+                offsets.add((ny + half - y, nx + half - x))
+    height, width = y1 - y0, x1 - x0
+    best = np.full((height, width), np.inf, np.float32)
+    chosen = np.zeros((2, height, width), np.float32)
+    inside = hole[y0:y1, x0:x1] > 0
+    for dy, dx in sorted(offsets):
+        rows = np.clip(np.arange(y0, y1) + dy, 0, side - 1)
+        columns = np.clip(np.arange(x0, x1) + dx, 0, side - 1)
+        there = np.ix_(rows, columns)
+        gap = np.abs(known[there] - target[y0:y1, x0:x1]).sum(2)
+        gap[found.barred[there] > 0] = 1e4
+        cost = cv2.blur(gap, (5, 5))
+        better = (cost < best) & (inside | ((dy, dx) == (0, 0)))
+        best[better], chosen[0][better], chosen[1][better] = cost[better], dy, dx
+    chosen[:, ~inside] = 0
+    return chosen[0], chosen[1]

@@ -26,6 +26,7 @@ from ganpaint_engine import (
     window,
     wishes,
 )
+from ganpaint_engine.compositing import RESIDUAL
 from ganpaint_engine.editing import Edit
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.errors import BadRequest
@@ -387,26 +388,31 @@ class PhotoSession:
         """The new pixels, and the PSNR of the raw G' outside."""
         seen = [(part.wish, self._in_window(part.selection, place)) for part in parts]
 
-        def apply(prior: Prior, rung: Rung) -> tuple[Tensor, Tensor]:
+        def apply(prior: Prior, rung: Rung) -> editing.Drawn:
             edits = [(wish.to(prior), mask.to(prior.device)) for wish, mask in seen]
             return editing.apply(prior, inverted.to(prior.device), edits, on_step, rung.margin)
 
-        home = self.prior.device
-        y, y_e = (t.float().to(home) for t in self._climb(EDIT_RUNGS, apply))
+        home, drawn = self.prior.device, self._climb(EDIT_RUNGS, apply)
+        drawn = drawn._replace(y=drawn.y.float().to(home), y_e=drawn.y_e.float().to(home))
+        around = window.crop(self._rgb, place)
+        y_e, things = editing.things(self.prior, inverted, seen, drawn, around)
         fine = None
         for wish, mask in seen:  # the last addition's, where there are several
             if wish.operation == "add":
-                around = window.crop(self._rgb, place)
                 fine = editing.fine_detail(self.prior, inverted, mask, around, wish)
         keep_detail = all(wish.operation == "restyle" for wish, _ in seen)
         last = parts[-1].wish
+        if last.composite != RESIDUAL:  # the paper's alternatives blend what the head drew
+            y_e, things = drawn.y_e, []
         patch = paste.paste(
-            *(self._rgb, stroke, place, y, y_e, last.seed, keep_detail, fine, last.composite),
+            *(self._rgb, stroke, place, drawn.y, y_e, last.seed, keep_detail, fine),
+            composite=last.composite,
             x=inverted.x,
+            things=things,
         )
         on_step(1.0, "done")
         whole = self._in_window(stroke, place)
-        return patch, editing.outside_psnr(self.prior, inverted, whole, y_e)
+        return patch, editing.outside_psnr(self.prior, inverted, whole, drawn.y_e)
 
     def _report(
         self, parts: stack.Stack, place: window.Window, inverted: Inversion

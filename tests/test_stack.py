@@ -102,7 +102,7 @@ def test_the_later_edit_has_the_last_word_where_they_overlap(prior: "gp.Prior") 
     def made(*wishes: dict[str, object]) -> torch.Tensor:
         parts = [stack.read(prior, (32, 32), {"mask": mask, **w}, how) for w in wishes]
         pairs = [(part.wish, torch.ones(1, 1, 32, 32)) for part in parts]
-        return editing.apply(prior, inverted, pairs, lambda f, s: None)[1]
+        return editing.apply(prior, inverted, pairs, lambda f, s: None).y_e
 
     tree, dome = {"add": "tree"}, {"add": "dome"}
     assert not torch.equal(made(tree, dome), made(dome, tree))

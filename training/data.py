@@ -42,7 +42,7 @@ def pack(folder: Path, out: Path, resolution: int) -> int:
         raise BadTrainingData(f"{folder} has no labels/*.png: is it a folder of scenes?")
     pictures, maps = [], []
     for path in labels:
-        rgb, label = _scene(folder, path)
+        rgb, label = read_scene(folder, path)
         shrunk = rgb.resize((resolution,) * 2, Image.Resampling.BOX)
         pictures.append(np.asarray(shrunk))
         maps.append(np.asarray(label.resize((resolution,) * 2, Image.Resampling.NEAREST)))
@@ -56,7 +56,7 @@ def pack(folder: Path, out: Path, resolution: int) -> int:
     return len(labels)
 
 
-def _scene(folder: Path, path: Path) -> tuple[Image.Image, Image.Image]:
+def read_scene(folder: Path, path: Path) -> tuple[Image.Image, Image.Image]:
     """The picture and the label map of one scene, checked."""
     found = sorted((folder / "pictures").glob(path.stem + ".*"))
     if not found:
@@ -107,9 +107,9 @@ class Scenes:
         rgb = torch.from_numpy(small.astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
         maps = torch.from_numpy(labels[:, step // 2 :: step, step // 2 :: step].copy())
         if not fine or step == 1:
-            return cls(rgb, _known(maps))
+            return cls(rgb, known_labels(maps))
         large = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
-        return cls(rgb, _known(maps), large, _known(torch.from_numpy(labels)))
+        return cls(rgb, known_labels(maps), large, known_labels(torch.from_numpy(labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -124,7 +124,7 @@ class Scenes:
         return _augment(x, y, rng, self.pictures.shape[-1], CLOSEST)
 
 
-def _known(maps: Tensor) -> Tensor:
+def known_labels(maps: Tensor) -> Tensor:
     """Labels N×R×R (uint8) by the classes that models know: a cloud is sky, stairs are path."""
     known = [*range(len(CLASSES)), *(CLASSES.index(FINER[c]) for c in LABELS[len(CLASSES) :])]
     if int(maps.max()) >= len(known):
