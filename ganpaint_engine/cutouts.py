@@ -37,6 +37,8 @@ SMOOTH = 0.06
 """σ of the tone, as a share of the window's side."""
 INSIDE = 0.02
 """σ of what decides what is inside a thing, likewise."""
+MOST_TONE = 20.0
+"""Most that it changes a colour, in levels of 255: a head that draws a door pale is not right."""
 FAINT = 0.05
 """Share of inside around a place at which the tone is halved."""
 WARMEST = 1.6
@@ -197,7 +199,18 @@ def tone(cutout: Cutout, y_e: np.ndarray) -> np.ndarray:
     weight = np.clip(2 * inside - 1, 0, 1) * picture[..., 3] + 1e-4
     sigma = SMOOTH * side
     gap = cv2.GaussianBlur((y_e - picture[..., :3]) * weight[..., None], (0, 0), sigma)
-    return gap / (cv2.GaussianBlur(weight, (0, 0), sigma) + FAINT)[..., None]
+    gap = gap / (cv2.GaussianBlur(weight, (0, 0), sigma) + FAINT)[..., None]
+    return np.clip(gap, -MOST_TONE, MOST_TONE)
+
+
+def contrast(cutout: Cutout) -> float:
+    """Contrast of its finest octave where it is opaque, a standard deviation in levels of 255."""
+    grey = cutout.rgba[..., :3].astype(np.float32).mean(2)
+    height, width = grey.shape
+    half = cv2.resize(grey, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA)
+    band = grey - cv2.resize(half, (width, height), interpolation=cv2.INTER_CUBIC)
+    opaque = cv2.erode((cutout.rgba[..., 3] > 230).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return float(band[opaque].std()) if opaque.any() else 0.0
 
 
 def pixels_across(cutout: Cutout) -> int:

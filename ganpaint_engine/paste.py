@@ -99,7 +99,8 @@ def paste(
                 _lay(thing, content, window, frame, None)
                 continue
             wide = max(cutouts.pixels_across(thing.cutout), side)
-            fine = _fine(rgb, alpha, frame, window.side, wide, _beyond(detail, window, wide), seed)
+            levels = _beyond(detail, window, wide, cutouts.contrast(thing.cutout))
+            fine = _fine(rgb, alpha, frame, window.side, wide, levels, seed)
             _lay(thing, content, window, frame, fine)
     else:
         content, alpha = _composited(rgb, window, frame, alpha, y_e, composite)
@@ -256,12 +257,15 @@ def _content(
     return out
 
 
-def _beyond(levels: list[float] | float | None, window: Window, side: int) -> list[float] | float:
-    """The levels of those octaves alone that are finer than a picture of ``side`` px."""
+def _beyond(
+    levels: list[float] | float | None, window: Window, side: int, most: float
+) -> list[float] | float:
+    """The levels of those octaves alone that are finer than a picture of ``side`` px, and no
+    stronger than ``most``: a door is smoother than a tree."""
     if not isinstance(levels, list):
-        return levels or 0.0
+        return min(levels or 0.0, most)
     left = finer.octaves(window.side, side)
-    return levels[len(levels) - left :] if left else 0.0
+    return [min(level, most) for level in levels[len(levels) - left :]] if left else 0.0
 
 
 def _lay(

@@ -25,7 +25,7 @@ from ganpaint_engine.concepts import Concept
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.prior import Prior
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter, UNetSegmenter, shrink
-from training import gates, networks
+from training import gates, networks, views
 from training.data import Scenes
 from training.edits import cell_shares
 from training.train import CHECKPOINT, load_segmenter, read_checkpoint
@@ -161,6 +161,22 @@ def measured(
     }
 
 
+def library_of(
+    args: argparse.Namespace, r: Tensor, known: Scenes, encoder: Encoder
+) -> exemplars.Exemplars:
+    """The exemplars: views of large scenes with cutouts, or training pictures as they are.
+
+    r: N×C×8×8, of the first N of ``known``. Raises BadTrainingData.
+    """
+    if args.views:
+        each = args.exemplars // len(THINGS)
+        return views.library(
+            views.choose(args.views, THINGS, each, known.pictures.shape[-1]), encoder, THINGS
+        )
+    shares = cell_shares(known.labels[: len(r)].long())[:, indices(CONCEPTS)]
+    return exemplars.choose(r, shares, CONCEPTS, args.exemplars).only(THINGS)
+
+
 def build(args: argparse.Namespace) -> int:
     """Dissect, measure, gate, write. Returns an exit status."""
     segmenter, judge = load_segmenter(args.segmenter), load_judge(args.judge)
@@ -175,13 +191,7 @@ def build(args: argparse.Namespace) -> int:
         "channels": generator.channels,
         "concepts": [{"name": n} for n in concepts],
     }  # fmt: skip
-    library = exemplars.choose(
-        r,
-        cell_shares(known.labels[: len(r)].long())[:, indices(CONCEPTS)],
-        CONCEPTS,
-        args.exemplars,
-    )
-    library = library.only(THINGS)
+    library = library_of(args, r, known, encoder)
     weights = generator.state_dict(), encoder.state_dict()
     unwritten = {model_package.GENERATOR: "", model_package.ENCODER: ""}
     info = model_package.ModelInfo(args.out, {**draft, "files": unwritten})
@@ -243,6 +253,7 @@ def main() -> None:
     parser.add_argument("--device-name", default="CPU, 2 cores")
     parser.add_argument("--featuremaps", type=int, default=1600, help="pictures to dissect on")
     parser.add_argument("--exemplars", type=int, default=320, help="kept in the package")
+    parser.add_argument("--views", type=Path, nargs="+", help="large scenes, for their cutouts")
     parser.add_argument("--finished", type=int, default=6, help="finished edits of each kind")
     parser.add_argument("--notes", default="", help="for the card: how it was trained")
     parser.add_argument("--out", type=Path, required=True)

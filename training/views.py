@@ -28,15 +28,17 @@ FILLS = (0.35, 0.62)
 SMALLEST_PX = 36
 """Longest side of a thing, in its scene, that is worth keeping."""
 CUTOUT_PX = 224
-SOLID = {"door": 0.75, "window": 0.6, "dome": 0.55, "tree": 0.2, "bush": 0.35}
+SOLID = {"door": 0.75, "window": 0.6, "dome": 0.42, "tree": 0.2, "bush": 0.35}
 """Share of its box that a whole thing fills: of one behind another a part is missing."""
-CONVEX = {"door": 0.94, "window": 0.94, "dome": 0.88, "tree": 0.3, "bush": 0.55}
+CONVEX = {"door": 0.94, "window": 0.94, "dome": 0.7, "tree": 0.3, "bush": 0.55}
 """Share of its convex hull that it fills."""
 CUT = {"door": 1.0, "window": 1.0, "dome": 0.5, "tree": 0.3, "bush": 0.45}
 """Most of its box's left or right border that it may touch: more of it is cut off there."""
 SLIM = {"door": (0.25, 0.9), "window": (0.2, 1.6), "dome": (0.4, 2.2), "tree": (0.25, 2.0),
         "bush": (0.5, 5.0)}  # fmt: skip
 """Width over height."""
+FRAMED = {"door": 0.07, "window": 0.08}
+"""Share of its longer side that its frame takes, which the labels count as wall."""
 QUALITY = 80
 
 
@@ -53,7 +55,7 @@ class View:
 def things(labels: np.ndarray, name: str) -> list[np.ndarray]:
     """The whole things of a class in a scene's labels (H×W): H×W bools each, the largest first."""
     mask = (labels == CLASSES.index(name)).astype(np.uint8)
-    reach = max(len(labels) // (40 if name in ("tree", "bush", "dome") else 160), 1)
+    reach = max(len(labels) // (48 if name in ("tree", "bush") else 160), 1)
     joined = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(joined)
     found = []
@@ -83,6 +85,18 @@ def _is_whole(mask: np.ndarray, name: str) -> bool:
     return bool(
         part.mean() >= SOLID[name] and part.sum() >= CONVEX[name] * hull and sides <= CUT[name]
     )
+
+
+def framed(mask: np.ndarray, share: float) -> np.ndarray:
+    """A thing (H×W bools) with its frame, which does not reach below it."""
+    x0, y0, x1, y1 = _box(mask)
+    reach = round(share * max(x1 - x0, y1 - y0))
+    if not reach:
+        return mask
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    grown = cv2.dilate(mask.astype(np.uint8), kernel) > 0
+    grown[y1:] = False
+    return grown
 
 
 def cut(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -125,20 +139,25 @@ def view_of(
     return View(name, rgb.round().astype(np.uint8), seen, Cutout(cut(picture, mask), box, around))
 
 
-def choose(folder: Path, names: tuple[str, ...], most: int, side: int, seed: int = 0) -> list[View]:
-    """Up to ``most`` views of each class in the scenes of ``folder``, from as many scenes as can
-    be. Raises BadTrainingData."""
+def choose(
+    folders: list[Path], names: tuple[str, ...], most: int, side: int, seed: int = 0
+) -> list[View]:
+    """Up to ``most`` views of each class in the scenes of some folders, from as many scenes as can
+    be; those of a later folder only where the earlier ones have too few. Raises BadTrainingData."""
     rng = np.random.default_rng(seed)
-    found: dict[str, list[tuple[int, View]]] = {name: [] for name in names}
-    for path in sorted((folder / "labels").glob("*.png")):
-        rgb, label = (np.asarray(image) for image in read_scene(folder, path))
-        for name in names:
-            for rank, mask in enumerate(things(label, name)[:3]):
-                view = view_of(rgb, label, mask, name, side, float(rng.uniform(*FILLS)))
-                found[name].append((rank, view))
+    found: dict[str, list[tuple[int, int, View]]] = {name: [] for name in names}
+    for number, folder in enumerate(folders):
+        wanting = [name for name in names if len(found[name]) < most]
+        for path in sorted((folder / "labels").glob("*.png")) if wanting else ():
+            rgb, label = (np.asarray(image) for image in read_scene(folder, path))
+            for name in wanting:
+                for rank, mask in enumerate(things(label, name)[:3]):
+                    thing = framed(mask, FRAMED.get(name, 0.0))
+                    view = view_of(rgb, label, thing, name, side, float(rng.uniform(*FILLS)))
+                    found[name].append((number, rank, view))
     # The largest of each scene first, then the second ones.
     return [
-        view for name in names for _, view in sorted(found[name], key=lambda pair: pair[0])[:most]
+        view for name in names for *_, view in sorted(found[name], key=lambda one: one[:2])[:most]
     ]
 
 
