@@ -1,6 +1,6 @@
 """Many clients at one engine: is anything lost, does anybody get another's result, does it leak?
 
-    python -m benchmarks.load --clients 16 --minutes 20 --seed 1 [--fill]
+    python -m benchmarks.load --clients 16 --minutes 20 --seed 1 [--fill --memory-mib 64]
 
 A real engine on loopback with the bundled model. Each client is a process with a photo of its own
 and goes on asking for previews, finals and bursts of previews in a slot, cancels, disconnects, and
@@ -191,9 +191,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", default="churches")
     parser.add_argument("--fill", action="store_true", help="Fill the store of open photos first.")
+    parser.add_argument("--memory-mib", type=float, default=512, help="Of that store.")
     parser.add_argument("--out", type=Path, help="Also write the table there.")
     options = parser.parse_args()
-    with engine("--device", options.device):
+    with engine("--device", options.device, settings={"memory_mib": options.memory_mib}):
         tally, unloaded, stats = run(
             options.clients, 60 * options.minutes, options.seed, options.model, options.fill
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -102,12 +103,19 @@ class EngineProcess:
 
 
 @contextmanager
-def engine(*arguments: str, module: str = "ganpaint_engine.service.lifecycle") -> Iterator[Path]:
+def engine(
+    *arguments: str,
+    module: str = "ganpaint_engine.service.lifecycle",
+    settings: dict[str, object] | None = None,
+) -> Iterator[Path]:
     """A running engine in a home of its own; yields its runtime file.
 
-    ``arguments`` go to ``python -m module``.
+    ``arguments`` go to ``python -m module``. settings: the person's, in that home.
     """
     with own_home():
+        if settings:
+            paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+            paths.settings_file().write_text(json.dumps(settings), encoding="utf-8")
         process = EngineProcess((module, "--idle-minutes", "0", *arguments)).ready()
         try:
             yield paths.runtime_file()

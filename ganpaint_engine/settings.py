@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ganpaint_engine import paths
@@ -20,9 +21,10 @@ def read() -> dict[str, Any]:
 def number(key: str, default: float) -> float:
     """A setting of 0 or more."""
     try:
-        return max(0.0, float(read()[key]))
+        value = float(read()[key])
     except (KeyError, TypeError, ValueError):
         return default
+    return max(0.0, value) if math.isfinite(value) else default
 
 
 def text(key: str, default: str) -> str:

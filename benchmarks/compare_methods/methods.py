@@ -71,6 +71,14 @@ def _inpaint(opened: Opened, way: int) -> Output:
     return Output(cv2.inpaint(rgb, opened.mask, INPAINT_PX, way), None)
 
 
+def _shift_map(opened: Opened) -> Output:
+    lab = cv2.cvtColor(np.ascontiguousarray(opened.case.picture), cv2.COLOR_RGB2Lab)
+    made = np.zeros_like(lab)
+    cv2.xphoto.inpaint(lab, 255 - opened.mask, made, cv2.xphoto.INPAINT_SHIFTMAP)
+    rgb = cv2.cvtColor(made, cv2.COLOR_Lab2RGB)
+    return Output(np.where(opened.mask[..., None] > 0, rgb, opened.case.picture), None)
+
+
 def _nothing(opened: Opened) -> Output:
     return Output(opened.case.picture, None)
 
@@ -79,6 +87,7 @@ OURS = "ours"
 
 METHODS: dict[str, Method] = {
     OURS: _edit,
+    "G' alone": partial(_edit, composite="alpha"),
     "colour transfer": partial(_edit, adaptation="none", composite="color_transfer"),
     "Poisson": partial(_edit, adaptation="none", composite="poisson"),
     "Laplacian": partial(_edit, adaptation="none", composite="laplacian"),
@@ -87,17 +96,20 @@ METHODS: dict[str, Method] = {
     "paper's 1000 steps": partial(_edit, adaptation="paper", composite="alpha"),
     "Telea": partial(_inpaint, way=cv2.INPAINT_TELEA),
     "Navier-Stokes": partial(_inpaint, way=cv2.INPAINT_NS),
+    "shift map": _shift_map,
     "nothing done": _nothing,
 }
-"""Ours is a final edit as a user gets it. As in the paper, the three composites blend G(r_e), the
+"""Ours is a final edit as a user gets it; G' alone is what the adapted head draws of it, without
+cutouts and the photo's own pixels. As in the paper, the three composites blend G(r_e), the
 unadapted prior's picture, into the photo; the others are laid over it with the stroke's feather.
 What is gained over doing nothing is what a method is worth.
 
 Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004); Bertalmío et al.,
-*Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001)."""
+*Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001); He and Sun, *Statistics of
+Patch Offsets for Image Completion* (2012)."""
 
 SLOW = ("paper's 1000 steps",)
 """Methods that are made when they are asked for by name."""
 
-ONLY = {"Telea": "remove", "Navier-Stokes": "remove"}
+ONLY = {"Telea": "remove", "Navier-Stokes": "remove", "shift map": "remove"}
 """Methods for one operation alone."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ganpaint_engine.session import PhotoSession
     from ganpaint_engine.window import Window
 
-_BYTES_KEPT = 512 << 20  # of all open photos; the one used last always stays
+_MEMORY_MIB = 512.0  # of all open photos; the one used last always stays
 
 
 def digest(pixels: bytes, shape: tuple[int, ...]) -> str:
@@ -66,6 +66,7 @@ class OpenPhotos:
         self._keeps = settings.flag("keep_photos", True)
         mib = settings.number("cache_mib", DEFAULT_MIB)
         self._cache = PhotoCache(int(mib * (1 << 20))) if self._keeps and mib else None
+        self._most = int(settings.number("memory_mib", _MEMORY_MIB) * (1 << 20))
         self._hits = self._misses = self._bytes = 0
         self._unrefined: tuple[tuple[str, str], tuple[int, ...]] | None = None
 
@@ -138,7 +139,7 @@ class OpenPhotos:
         """Let go of the photos used longest ago where they are too many bytes."""
         sizes = {key: photo.nbytes for key, photo in self._photos.items()}
         total = sum(sizes.values())
-        while len(self._photos) > 1 and total > _BYTES_KEPT:
+        while len(self._photos) > 1 and total > self._most:
             key, _ = self._photos.popitem(last=False)
             total -= sizes[key]
         self._bytes = total

@@ -289,13 +289,25 @@ def test_a_preview_that_must_not_be_kept_is_not_refined(quick_edits, arrays):
     assert not edits.photos.has_more()
 
 
-def test_only_the_last_photos_are_kept_in_memory(quick_edits, arrays, monkeypatch):
+@pytest.fixture
+def set_to():
+    """Writes the person's settings; they are gone after the test."""
+
+    def write(settings):
+        paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+        paths.settings_file().write_text(json.dumps(settings))
+
+    yield write
+    paths.settings_file().unlink()
+
+
+def test_only_the_last_photos_are_kept_in_memory(quick_edits, arrays, set_to):
     image, mask = arrays
     edits = quick_edits()
     stages_of(edits, image, mask)
-    most = 2.5 * edits.photos.figures()["bytes"]
-    monkeypatch.setattr("ganpaint_engine.service.photos._BYTES_KEPT", most)
-    for shift in range(1, 3):
+    set_to({"memory_mib": 2.5 * edits.photos.figures()["bytes"] / (1 << 20)})
+    edits = quick_edits()
+    for shift in range(3):
         stages_of(edits, np.roll(image, shift, axis=0), mask)
     assert edits.photos.figures()["photos"] == 2
     assert "refine" not in stages_of(edits, np.roll(image, 2, axis=0), mask)
@@ -320,16 +332,12 @@ def test_keep_photo_false_keeps_nothing(quick_edits, arrays):
 
 
 @pytest.mark.parametrize("setting", [{"keep_photos": False}, {"cache_mib": 0}])
-def test_settings_that_keep_nothing_on_disk(quick_edits, arrays, setting):
-    paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
-    paths.settings_file().write_text(json.dumps(setting))
-    try:
-        edits = quick_edits()
-        stages_of(edits, *arrays)
-        assert photo_cache.usage().files == 0
-        assert edits.photos.figures()["photos"] == ("cache_mib" in setting)
-    finally:
-        paths.settings_file().unlink()
+def test_settings_that_keep_nothing_on_disk(quick_edits, arrays, setting, set_to):
+    set_to(setting)
+    edits = quick_edits()
+    stages_of(edits, *arrays)
+    assert photo_cache.usage().files == 0
+    assert edits.photos.figures()["photos"] == ("cache_mib" in setting)
 
 
 def test_nothing_of_a_photo_is_written_outside_the_cache(
