@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,14 +34,16 @@ EDIT_STEPS, EDIT_TOLERANCE = 40, 0.01
 
 @dataclass(frozen=True)
 class Way:
-    """How an edit is made; the defaults are the engine's.
+    """How an edit is made; the defaults are those of the engine's r_e and δ.
 
-    steps, stay: of the refinement of r. encoder_steps: E itself is trained on the photo for so
-    many. hole: E is told of the stroke. look: p_c is what the photo's own cells of the concept look
-    like. tone: how far new cells' units, but the concept's own, are moved by the difference between
-    the photo's mean r and the exemplars'. fill: what a thing that is removed becomes: what E sees
-    when the stroke is inpainted from ``around`` (what the engine does), the photo's ``nearest``
-    cells, or an ``exemplar``'s. rim: weight of a perceptual term in the stroke's rim for δ. fine:
+    engine: the engine's own edit, things in pixels included; of all others the head's drawing
+    alone is laid over the photo. steps, stay: of the refinement of r. encoder_steps: E itself is
+    trained on the photo for so many. hole: E is told of the stroke. look: p_c is what the photo's
+    own cells of the concept look like. tone: how far new cells' units, but the concept's own, are
+    moved by the difference between the photo's mean r and the exemplars'. fill: what a thing that
+    is removed becomes: what E sees when the stroke is filled from ``around`` (what the engine
+    does), the photo's ``nearest`` cells, or an ``exemplar``'s. rim: weight of a perceptual term in
+    the stroke's rim for δ. fine:
     which detail new content gets, ``photo`` (what the engine does), ``usual`` or ``none``.
     """
 
@@ -55,6 +58,7 @@ class Way:
     fill: str = "around"
     rim: float = 0.0
     fine: str = "photo"
+    engine: bool = False
 
     @property
     def opening(self) -> tuple[object, ...]:
@@ -63,7 +67,8 @@ class Way:
 
 
 WAYS = {
-    "base": Way("as the engine does it"),
+    "base": Way("as the engine does it", engine=True),
+    "drawn": Way("what the head draws, alone"),
     **{c: Way(f"composite: {c.replace('_', ' ')}", composite=c) for c in COMPOSITES[1:]},
     "no-detail": Way("without detail in octaves", fine="none"),
     "usual-detail": Way("detail only as the model's pictures have it", fine="usual"),
@@ -135,6 +140,8 @@ class Maker:
         """The case, edited that way. ``number``: tells it from the others."""
         place, mask = self.place(case), self.mask(case)
         opened = self._open(number, case, way, mask)
+        if way.engine:
+            return self._whole(case, opened)
         key = number, *way.opening, way.look, way.tone, way.fill, way.rim
         if key not in self._drawn:
             self._drawn[key] = self._draw(case, way, opened, mask)
@@ -149,6 +156,14 @@ class Maker:
         kept = (mask_e == 0).expand_as(y_e)
         outside = inversion.psnr(y_e[kept], opened.x[kept]) if kept.any() else None
         return Made(window.crop(done, place), opened, outside)
+
+    def _whole(self, case: Case, opened: Opened) -> Made:
+        """The engine's own edit."""
+        wished: dict[str, Any] = {case.operation: case.concept}
+        quality = "final" if self.final else "preview"
+        edit = self.prior.open(case.photo).edit(case.stroke, quality=quality, **wished)
+        outside = edit.report["psnr"]["outside"]
+        return Made(window.crop(edit.array, self.place(case)), opened, outside)
 
     def _open(self, number: int, case: Case, way: Way, mask: Tensor) -> Opened:
         key = number, *way.opening
