@@ -90,7 +90,9 @@ def paste(
         strength = influence(before, after) * (not keep_detail)
         covered = Selection(alpha, frame, stroke.size).seen(window, CARRIED_PX)
         known = before + resize(carried(resize(seen - before, CARRIED_PX), covered), side)
-        fine = _fine(rgb, alpha, frame, window.side, side, detail, seed)
+        fine = None
+        if strength.any():
+            fine = _fine(rgb, alpha, frame, window.side, side, detail, seed)
         rough = finer.texture(after, strength) if detail else np.zeros_like(strength)
         small = np.dstack([after - before, known, strength, rough])
         content = _content(rgb, window, frame, small, fine)
@@ -231,28 +233,30 @@ def _content(
     window: Window,
     frame: Box,
     small: np.ndarray,
-    fine: tuple[np.ndarray, np.ndarray],
+    fine: tuple[np.ndarray, np.ndarray] | None,
 ) -> np.ndarray:
     """The patch's colours, h×w×3 of the photo's depth: the formula above, strip by strip.
 
-    small: R×R×8: up(y_e) - up(y), what is known of the photo under the stroke, I and T.
+    small: R×R×8: up(y_e) - up(y), what is known of the photo under the stroke, I and T. fine: grain
+    and detail; none where I is 0 all over.
     """
     unit = np.float32(top(rgb) / 255)
-    noise, detailed = fine
     out = np.empty((frame.y1 - frame.y0, frame.x1 - frame.x0, 3), rgb.dtype)
     for start in range(0, len(out), _STRIP):
         rows = slice(start, min(start + _STRIP, len(out)))
         place = Box(frame.x0, frame.y0 + rows.start, frame.x1, frame.y0 + rows.stop)
         photo = rgb[place.y0 : place.y1, place.x0 : place.x1].astype(np.float32) / unit
         change = _enlarged(small[..., :3], window, place)
-        known = _enlarged(small[..., 3:6], window, place)
-        both = np.clip(_enlarged(small[..., 6:], window, place), 0, 1)
-        extra = noise[rows] + both[..., 1] * (detailed[rows] if len(detailed) > 1 else 0)
-        known += extra[..., None]
-        known -= photo
-        known *= both[..., :1]
+        if fine is not None:
+            noise, detailed = fine
+            known = _enlarged(small[..., 3:6], window, place)
+            both = np.clip(_enlarged(small[..., 6:], window, place), 0, 1)
+            extra = noise[rows] + both[..., 1] * (detailed[rows] if len(detailed) > 1 else 0)
+            known += extra[..., None]
+            known -= photo
+            known *= both[..., :1]
+            change += known
         photo += change
-        photo += known
         out[rows] = np.clip(np.rint(photo * unit), 0, top(rgb))
     return out
 
