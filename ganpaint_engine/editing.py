@@ -302,7 +302,7 @@ def _without(
     """
     concept, s, library = wish.concept, wish.strength, prior.exemplars
     u, first = window.stroke_on_grid(mask), wish.seed == 0
-    if library is not None and concept.name in library.names:
+    if library is None or concept.name in library.names:
         likes = concepts.presence(inverted.r, concept) >= 1
         behind = removal.from_around(
             *(prior.generator, prior.encoder, concept), inverted.x, mask, likes, wish.seed

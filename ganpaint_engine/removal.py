@@ -35,8 +35,8 @@ LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
 SOLVED_PX = 144
 """Largest side of the picture in which the hole is filled: a preview has to wait for it."""
-WAYS = ((0, False, False), (0, True, False), (0, False, True), (24, True, True))
-"""How it is filled: in a picture that is so much smaller; mirrored; from the thing's likes too."""
+WAYS = ((1.0, False, False), (1.0, True, False), (1.0, False, True), (0.83, True, True))
+"""How it is filled: in a picture of that share of the size, mirrored, from the likes too."""
 HELD, STEPS = 0.6, 0.7
 """Weights, against the mean error of drawing a filling again, of the concept's presence in it and
 of the step at its edge."""
@@ -69,8 +69,8 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor) -> list[Filled]:
     stroke covers nothing, or more than LARGEST of the window.
     """
     found = []
-    for smaller, mirrored, free in WAYS:
-        side = min(x.shape[-1], SOLVED_PX) - smaller
+    for share, mirrored, free in WAYS:
+        side = round(min(x.shape[-1], SOLVED_PX) * share)
         stroke = resize(mask[0, 0].float().cpu().numpy(), side)
         hole = (stroke > TOUCHED).astype(np.uint8)
         # The pixels beside the stroke still have something of what is to go.
