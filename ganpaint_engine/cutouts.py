@@ -37,7 +37,7 @@ SMOOTH = 0.06
 """σ of the tone, as a share of the window's side."""
 INSIDE = 0.02
 """σ of what decides what is inside a thing, likewise."""
-MOST_TONE = 20.0
+MOST_TONE = 12.0
 """Most that it changes a colour, in levels of 255: a head that draws a door pale is not right."""
 FAINT = 0.05
 """Share of inside around a place at which the tone is halved."""

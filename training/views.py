@@ -25,8 +25,10 @@ from training.edits import cell_shares
 
 FILLS = (0.35, 0.62)
 """Share of a view's side that its thing takes."""
-SMALLEST_PX = 36
+SMALLEST_PX = {"door": 40, "window": 40, "dome": 56, "tree": 60, "bush": 48}
 """Longest side of a thing, in its scene, that is worth keeping."""
+RAGGED = {"door": 1.12, "window": 1.15, "dome": 1.22}
+"""Most that its outline may be longer than that of its convex hull: else leaves hang before it."""
 CUTOUT_PX = 224
 SOLID = {"door": 0.75, "window": 0.6, "dome": 0.42, "tree": 0.2, "bush": 0.35}
 """Share of its box that a whole thing fills: of one behind another a part is missing."""
@@ -76,7 +78,7 @@ def _is_whole(mask: np.ndarray, name: str) -> bool:
     side, (width, height) = len(mask), (x1 - x0, y1 - y0)
     inside = min(x0, y0) > 1 and max(x1, y1) < side - 1
     low, high = SLIM[name]
-    large = SMALLEST_PX <= max(width, height) <= 0.95 * side
+    large = SMALLEST_PX[name] <= max(width, height) <= 0.95 * side
     if not (inside and large and low <= width / height <= high):
         return False
     part = mask[y0:y1, x0:x1]
