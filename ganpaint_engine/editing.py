@@ -283,12 +283,31 @@ def _edited(
             cover = F.adaptive_avg_pool2d(mask, GRID)
             wanted = look if wish.variant else None
             least = concept.p if isinstance(wish.asked_strength, str) else None
+            more = _more_of_it(prior, inverted, mask, wish)
+            if more is not None:
+                return concepts.edit(r, u * min(s, 1.0), more[1]), more[0]
             found = library.find(r, cover, concept, wish.seed, wanted) if library else None
             return exemplars.followed(r, u, concept, found, s, wanted, least), found
         case "remove":
             return _without(prior, inverted, r, mask, wish)
         case _:
             return concepts.restyle(r, u, concept, concept.p if look is None else look, s), None
+
+
+def _more_of_it(
+    prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish
+) -> tuple[Filled, Tensor] | None:
+    """What a stroke is filled with where the photo has what is to be added, as it has it: more of
+    its own grass or sky, and r of that. None for things, which are not made of more of the same,
+    and for looks that are wished by name."""
+    library = prior.exemplars
+    if library is None or wish.concept.name in library.names or wish.variant:
+        return None
+    likes = concepts.presence(inverted.r, wish.concept) >= 1
+    networks = prior.generator, prior.encoder
+    return removal.from_around(
+        *networks, wish.concept, inverted.x, mask, likes, wish.seed, only=True
+    )
 
 
 def _without(

@@ -31,6 +31,10 @@ TOUCHED = 0.02
 """Share of a window pixel that the stroke must cover for it to be part of the hole."""
 LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
+ENOUGH = 0.06
+"""Least share of the window that must hold a concept for a place to be filled with it."""
+MISSING = 0.1
+"""Most of a hole that a filling may leave empty, which is then smeared in."""
 LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
 SOLVED_PX = 144
@@ -61,31 +65,53 @@ class Filled:
     made: np.ndarray
 
 
-def fillings(x: Tensor, mask: Tensor, likes: Tensor) -> list[Filled]:
+def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list[Filled]:
     """The window's picture with the stroke filled by parts of the rest, in several ways.
 
     x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
-    hold the concept: the place of a tree should not be filled with another one. None where the
-    stroke covers nothing, or more than LARGEST of the window.
+    hold the concept: the place of a tree should not be filled with another one. only: instead, it
+    should be filled with them, and nothing else. Nothing where the stroke covers nothing, or more
+    than LARGEST of the window, or where there are too few to be filled with.
     """
     found = []
     for share, mirrored, free in WAYS:
         side = round(min(x.shape[-1], SOLVED_PX) * share)
-        stroke = resize(mask[0, 0].float().cpu().numpy(), side)
-        hole = (stroke > TOUCHED).astype(np.uint8)
-        # The pixels beside the stroke still have something of what is to go.
-        hole = np.asarray(cv2.dilate(hole, np.ones((3, 3), np.uint8)))
+        hole = _hole(mask, side)
         if not hole.any() or hole.mean() > LARGEST:
             return []
-        small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
-        cells = likes[0, 0].cpu().numpy().astype(np.uint8)
+        cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
         barred = hole | np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_NEAREST))
-        if free or 1 - barred.mean() < LEFT:
+        if only and (free or 1 - barred.mean() < ENOUGH):
+            continue
+        if not only and (free or 1 - barred.mean() < LEFT):
             barred = hole
-        made = _filled(small.tobytes(), barred.tobytes(), side, mirrored)
-        made = np.where(hole[..., None] > 0, made, small)
-        found.append(Filled(small, hole, barred, made))
+        small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
+        made, missing = _filled(small.tobytes(), barred.tobytes(), side, mirrored)
+        if (missing & (hole > 0)).sum() <= MISSING * hole.sum():
+            made = np.where(hole[..., None] > 0, made, small)
+            found.append(Filled(small, hole, barred, _mended(made, missing & (hole > 0))))
+    if not found and not only:  # little is around: smeared in is better than nothing
+        found.append(Filled(small, hole, hole, _mended(small, hole > 0)))
     return found
+
+
+def _hole(mask: Tensor, side: int) -> np.ndarray:
+    """The pixels to be filled, S×S uint8 in {0, 1}."""
+    stroke = resize(mask[0, 0].float().cpu().numpy(), side)
+    hole = (stroke > TOUCHED).astype(np.uint8)
+    # The pixels beside the stroke still have something of what is to go.
+    return np.asarray(cv2.dilate(hole, np.ones((3, 3), np.uint8)))
+
+
+def _mended(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """A picture (S×S×3 uint8) with what is missing (S×S bools) smeared in from around it.
+
+    Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004).
+    """
+    if not missing.any():
+        return picture
+    holes = missing.astype(np.uint8)
+    return np.asarray(cv2.inpaint(np.ascontiguousarray(picture), holes, 3, cv2.INPAINT_TELEA))
 
 
 @torch.no_grad()
@@ -97,13 +123,15 @@ def from_around(
     mask: Tensor,
     likes: Tensor,
     seed: int = 0,
+    only: bool = False,
 ) -> tuple[Filled, Tensor] | None:
     """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
     Likely is one that G draws again from what E sees in it, without the concept under the stroke
-    and without a step at its edge. x, mask, likes: as for ``fillings``, and so is None.
+    (``only``: with it) and without a step at its edge. Else as for ``fillings``; None where there
+    are none.
     """
-    found = fillings(x, mask, likes)
+    found = fillings(x, mask, likes, only)
     if not found:
         return None
     side = x.shape[-1]
@@ -116,15 +144,18 @@ def from_around(
     u = F.adaptive_max_pool2d(mask, GRID)
     held = (concepts.presence(r, concept) * u).sum((1, 2, 3)) / u.sum()
     steps = torch.tensor([_roughness(one) for one in found]).to(missed)
+    held = 1 - held if only else held
     order = (missed + HELD * held + STEPS * steps).argsort(stable=True).tolist()
     n = order[seed % len(order)]
     return found[n], r[n : n + 1]
 
 
 @lru_cache(maxsize=16)
-def _filled(picture: bytes, holes: bytes, side: int, mirrored: bool) -> np.ndarray:
-    """A picture (S×S×3 uint8) with its holes (S×S) filled. Another strength asks for
-    the same again."""
+def _filled(
+    picture: bytes, holes: bytes, side: int, mirrored: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """A picture (S×S×3 uint8) with its holes (S×S) filled, and where nothing was found for them
+    (S×S bools). Kept, for another strength asks for the same again."""
     small = np.frombuffer(picture, np.uint8).reshape(side, side, 3)
     hole = np.frombuffer(holes, np.uint8).reshape(side, side)
     turn = np.s_[:, ::-1] if mirrored else np.s_[:, :]
@@ -132,7 +163,8 @@ def _filled(picture: bytes, holes: bytes, side: int, mirrored: bool) -> np.ndarr
     out = np.zeros_like(lab)
     known = np.ascontiguousarray((1 - hole[turn]) * np.uint8(255))
     cv2.xphoto.inpaint(lab, known, out, cv2.xphoto.INPAINT_SHIFTMAP)
-    return np.asarray(cv2.cvtColor(out, cv2.COLOR_Lab2RGB)[turn])
+    missing = (out == 0).all(2)  # no colour is 0 0 0 in Lab
+    return cv2.cvtColor(out, cv2.COLOR_Lab2RGB)[turn], missing[turn]
 
 
 def filling(photo: np.ndarray, found: Filled) -> Cutout:

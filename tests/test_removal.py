@@ -76,3 +76,30 @@ def test_a_removal_is_near_to_its_surroundings_for_every_seed() -> None:
     for seed in range(3):
         edit = session.edit(stroke, remove="dome", seed=seed, quality="preview")
         assert float(abs(edit.array[stroke > 127].mean(0) - around).mean()) < 6
+
+
+def test_what_the_photo_has_is_added_as_the_photo_has_it() -> None:
+    x, mask = torch.full((1, 3, 64, 64), 0.2), torch.zeros(1, 1, 64, 64)
+    green = torch.tensor([-0.6, 0.5, -0.7]).view(1, 3, 1, 1)
+    x[:, :, 24:] = green
+    mask[:, :, 14:30, 24:40] = 1
+    likes = NOWHERE.clone()
+    likes[..., 3:, :] = True
+    found = removal.fillings(x, mask, likes, only=True)
+    assert found
+    for one in found:
+        inside = one.made[one.hole > 0].astype(int)
+        assert (inside[:, 1] - inside[:, 0] > 60).mean() > 0.9
+    likes[..., :] = False
+    likes[..., 7, 7] = True
+    assert removal.fillings(x, mask, likes, only=True) == [], "too little to be filled with"
+
+
+def test_a_hole_with_little_around_is_smeared_in() -> None:
+    x, mask = scene()
+    mask[:] = 0
+    mask[..., 10:52, 14:50] = 1
+    everywhere = ~NOWHERE
+    (*_, last) = removal.fillings(x, mask, everywhere)
+    assert np.array_equal(last.made[last.hole == 0], last.small[last.hole == 0])
+    assert not (last.made == 0).all(2).any()
