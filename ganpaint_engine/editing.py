@@ -306,7 +306,9 @@ def _more_of_it(
     likes = concepts.presence(inverted.r, wish.concept) >= 1
     networks = prior.generator, prior.encoder
     return removal.from_around(
-        *networks, wish.concept, inverted.x, mask, likes, wish.seed, only=True
+        *(*networks, wish.concept, inverted.x, mask, likes, wish.seed),
+        only=True,
+        kept=inverted.fillings,
     )
 
 
@@ -324,7 +326,8 @@ def _without(
     if library is None or concept.name in library.names:
         likes = concepts.presence(inverted.r, concept) >= 1
         behind = removal.from_around(
-            *(prior.generator, prior.encoder, concept), inverted.x, mask, likes, wish.seed
+            *(prior.generator, prior.encoder, concept, inverted.x, mask, likes, wish.seed),
+            kept=inverted.fillings,
         )
         if behind is not None:
             filled, there = behind

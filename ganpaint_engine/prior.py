@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.features import Features
 from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.photo_cache import Computed
+from ganpaint_engine.removal import Fillings
 from ganpaint_engine.segmentation import load_judge
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Inversion:
     x: 1×3×R×R in [-1, 1]. r: 1×C×8×8. deltas: δ fitted to the photo.
     psnr: dB against x after each stage: ``encoder``, those of inversion.INVERSIONS (``refined``),
     ``adapted``. Of E alone there is the first only, and δ are 0. z: where it was sought, 1×Z.
-    unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked.
+    unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked. fillings: of
+    strokes that were filled from around, kept for the next strength or seed, see ``removal``.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
     its photo was opened now or found in a cache.
@@ -73,6 +75,7 @@ class Inversion:
     computed: Computed
     unfamiliarity: float | None = None
     z: Tensor | None = None
+    fillings: Fillings = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def r(self) -> Tensor:
@@ -99,7 +102,9 @@ class Inversion:
             return self
         deltas = {i: delta.to(device) for i, delta in self.computed.deltas.items()}
         computed = Computed(self.computed.r.to(device), deltas, self.psnr)
-        return Inversion(self.x.to(device), computed, self.unfamiliarity, self.z)
+        moved = Inversion(self.x.to(device), computed, self.unfamiliarity, self.z)
+        moved.fillings = self.fillings
+        return moved
 
     def crop(self, rows: slice, columns: slice) -> Inversion:
         """Only these rows and columns of the grid's cells."""

@@ -11,7 +11,6 @@ He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -47,10 +46,17 @@ of the step at its edge."""
 SEAM_PX, MOST_SEAM = 2.0, 28.0
 """Width over which colours at the hole's edge are compared, and most that is evened out there, in
 levels of 255."""
+KEPT = 16
+"""Fillings kept for a window: of about as many strokes as four."""
 PATCH_PX, STEP_PX = 9, 6
 """Side of the parts that are looked up, and how far apart they are, in that picture."""
 NATIVE_PX = 2048
 """Longest side of a filling; a larger one is made so large and scaled up."""
+
+Made = tuple[np.ndarray, np.ndarray]
+Fillings = dict[tuple[bytes, bool], Made]
+"""Pictures filled, S×S×3 uint8, and where nothing was found, S×S bools; by the barred pixels and
+whether it was done in a mirror."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,18 @@ class Filled:
     made: np.ndarray
 
 
-def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list[Filled]:
+def fillings(
+    x: Tensor, mask: Tensor, likes: Tensor, only: bool = False, kept: Fillings | None = None
+) -> list[Filled]:
     """The window's picture with the stroke filled by parts of the rest, in several ways.
 
     x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
     hold the concept: the place of a tree should not be filled with another one. only: instead, it
-    should be filled with them, and nothing else. Nothing where the stroke covers nothing, or more
-    than LARGEST of the window, or where there are too few to be filled with.
+    should be filled with them, and nothing else. kept: what was found before for this x; it grows.
+    Nothing where the stroke covers nothing, or more than LARGEST of the window, or where there are
+    too few to be filled with.
     """
-    found = []
+    found, kept = [], {} if kept is None else kept
     for share, mirrored, free in WAYS:
         side = round(min(x.shape[-1], SOLVED_PX) * share)
         hole = _hole(mask, side)
@@ -86,7 +95,12 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list
         if not only and (free or 1 - barred.mean() < LEFT):
             barred = hole
         small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
-        made, missing = _filled(small.tobytes(), barred.tobytes(), side, mirrored)
+        key = (barred.tobytes(), mirrored)
+        if key not in kept:
+            if len(kept) >= KEPT:
+                kept.clear()
+            kept[key] = _filled(small, barred, mirrored)
+        made, missing = kept[key]
         if (missing & (hole > 0)).sum() <= MISSING * hole.sum():
             made = np.where(hole[..., None] > 0, made, small)
             found.append(Filled(small, hole, barred, _mended(made, missing & (hole > 0))))
@@ -124,6 +138,7 @@ def from_around(
     likes: Tensor,
     seed: int = 0,
     only: bool = False,
+    kept: Fillings | None = None,
 ) -> tuple[Filled, Tensor] | None:
     """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
@@ -131,7 +146,7 @@ def from_around(
     (``only``: with it) and without a step at its edge. Else as for ``fillings``; None where there
     are none.
     """
-    found = fillings(x, mask, likes, only)
+    found = fillings(x, mask, likes, only, kept)
     if not found:
         return None
     side = x.shape[-1]
@@ -150,14 +165,8 @@ def from_around(
     return found[n], r[n : n + 1]
 
 
-@lru_cache(maxsize=16)
-def _filled(
-    picture: bytes, holes: bytes, side: int, mirrored: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (S×S×3 uint8) with its holes (S×S) filled, and where nothing was found for them
-    (S×S bools). Kept, for another strength asks for the same again."""
-    small = np.frombuffer(picture, np.uint8).reshape(side, side, 3)
-    hole = np.frombuffer(holes, np.uint8).reshape(side, side)
+def _filled(small: np.ndarray, hole: np.ndarray, mirrored: bool) -> Made:
+    """A picture (S×S×3 uint8) with its hole (S×S) filled, and where nothing was found for it."""
     turn = np.s_[:, ::-1] if mirrored else np.s_[:, :]
     lab = cv2.cvtColor(np.ascontiguousarray(small[turn]), cv2.COLOR_RGB2Lab)
     out = np.zeros_like(lab)

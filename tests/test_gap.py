@@ -182,7 +182,7 @@ def test_removals_from_unlike_photos_take_the_photos_own_cells_first(
 
     monkeypatch.setattr(exemplars, "take_out", spy)
     # As for a stroke with little around it, whose place cannot be filled from there.
-    monkeypatch.setattr(removal, "from_around", lambda *_: None)
+    monkeypatch.setattr(removal, "from_around", lambda *_, **__: None)
     patches = {}
     for limit in (10.0, 0.0):
         prior.info.card["familiar"] = {"entropy": limit}

@@ -26,10 +26,16 @@ def gain(effect: Effect) -> float:
     return effect.after - effect.before
 
 
-def offered(effect: Effect) -> bool:
-    """Whether people are offered this operation on this concept."""
+def offered(effect: Effect, finished: list[Effect] | None = None) -> bool:
+    """Whether people are offered this operation on this concept.
+
+    finished: what finished pictures gave. Where they pass, the raw ones need not: there a thing has
+    its exemplar's pixels.
+    """
     least = OFFERED_GONE if effect.operation == "remove" else OFFERED_COME
-    return gain(effect) >= least
+    same = (effect.concept, effect.operation)
+    seen = [effect, *(f for f in finished or () if (f.concept, f.operation) == same)]
+    return any(gain(one) >= least for one in seen)
 
 
 def table(effects: list[Effect], outside: float, psnr: dict[str, float]) -> list[dict[str, Any]]:

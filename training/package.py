@@ -79,12 +79,12 @@ def indices(names: tuple[str, ...]) -> list[int]:
     return [CLASSES.index(n) for n in names]
 
 
-def left_out(effects: list[measure.Effect]) -> list[str]:
+def left_out(effects: list[measure.Effect], finished: list[measure.Effect]) -> list[str]:
     """A line about each operation that is not offered."""
     return [
         f"{e.operation} {e.concept}: {e.before:.2f} of the stroke before, {e.after:.2f} after"
         for e in effects
-        if not gates.offered(e)
+        if not gates.offered(e, finished)
     ]
 
 
@@ -101,7 +101,9 @@ def card_concepts(
             "name": name,
             "units": len(concept.units),
             "unit_iou": round(iou[name], 3),
-            "operations": [e.operation for e in effects if e.concept == name and gates.offered(e)],
+            "operations": [
+                e.operation for e in effects if e.concept == name and gates.offered(e, finished)
+            ],
         }
         for e in effects:
             if e.concept == name:
@@ -201,7 +203,7 @@ def build(args: argparse.Namespace) -> int:
     finished = measure.effects(
         prior, judge, pictures, list(held.labels.numpy()), finished_edit, most=args.finished
     )
-    failed = left_out(effects)
+    failed = left_out(effects, finished)
     print_effects(effects, finished, failed)
     draft["concepts"] = card_concepts(concepts, iou, effects, finished)
     for entry in draft["concepts"]:
