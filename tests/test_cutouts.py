@@ -126,6 +126,12 @@ def test_damaged_ones_are_told(fault: str) -> None:
         garbled.cutout(0)
 
 
+def test_a_huge_one_is_refused_before_it_is_decoded() -> None:
+    huge = Cutout(np.zeros((600, 4, 4), np.uint8), (0.0, 0.0, 1.0, 1.0), np.zeros(3))
+    with pytest.raises(DamagedModel, match="600"):
+        cutouts.pack([huge], torch.zeros(1, 8, 8), [0], 90).cutout(0)
+
+
 def test_a_thing_in_a_patch_leaves_the_photo_around_it() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     mask = np.zeros((300, 400), np.float32)
