@@ -10,6 +10,8 @@ He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
 
 from __future__ import annotations
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -36,7 +38,7 @@ MISSING = 0.1
 """Most of a hole that a filling may leave empty, which is then smeared in."""
 LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
-SOLVED_PX = 144
+SOLVED_PX = 96
 """Largest side of the picture in which the hole is filled: a preview has to wait for it."""
 WAYS = ((1.0, False, False), (1.0, True, False), (1.0, False, True), (0.83, True, True))
 """How it is filled: in a picture of that share of the size, mirrored, from the likes too."""
@@ -46,17 +48,12 @@ of the step at its edge."""
 SEAM_PX, MOST_SEAM = 2.0, 28.0
 """Width over which colours at the hole's edge are compared, and most that is evened out there, in
 levels of 255."""
-KEPT = 16
-"""Fillings kept for a window: of about as many strokes as four."""
+KEPT = 8
+"""Strokes whose fillings are kept for a window."""
 PATCH_PX, STEP_PX = 9, 6
 """Side of the parts that are looked up, and how far apart they are, in that picture."""
 NATIVE_PX = 2048
 """Longest side of a filling; a larger one is made so large and scaled up."""
-
-Made = tuple[np.ndarray, np.ndarray]
-Fillings = dict[tuple[bytes, bool], Made]
-"""Pictures filled, S×S×3 uint8, and where nothing was found, S×S bools; by the barred pixels and
-whether it was done in a mirror."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +68,20 @@ class Filled:
     made: np.ndarray
 
 
-def fillings(
-    x: Tensor, mask: Tensor, likes: Tensor, only: bool = False, kept: Fillings | None = None
-) -> list[Filled]:
+Fillings = dict[bytes, list[tuple[Filled, Tensor]]]
+"""What strokes of a window were filled with, and r of that, the likeliest first; by what tells one
+stroke, and what it was for, from another."""
+
+
+def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list[Filled]:
     """The window's picture with the stroke filled by parts of the rest, in several ways.
 
     x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
     hold the concept: the place of a tree should not be filled with another one. only: instead, it
-    should be filled with them, and nothing else. kept: what was found before for this x; it grows.
-    Nothing where the stroke covers nothing, or more than LARGEST of the window, or where there are
-    too few to be filled with.
+    should be filled with them, and nothing else. Nothing where the stroke covers nothing, or more
+    than LARGEST of the window, or where there are too few to be filled with.
     """
-    found, kept = [], {} if kept is None else kept
+    tasks = []
     for share, mirrored, free in WAYS:
         side = round(min(x.shape[-1], SOLVED_PX) * share)
         hole = _hole(mask, side)
@@ -95,18 +94,26 @@ def fillings(
         if not only and (free or 1 - barred.mean() < LEFT):
             barred = hole
         small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
-        key = (barred.tobytes(), mirrored)
-        if key not in kept:
-            if len(kept) >= KEPT:
-                kept.clear()
-            kept[key] = _filled(small, barred, mirrored)
-        made, missing = kept[key]
-        if (missing & (hole > 0)).sum() <= MISSING * hole.sum():
-            made = np.where(hole[..., None] > 0, made, small)
-            found.append(Filled(small, hole, barred, _mended(made, missing & (hole > 0))))
+        tasks.append((small, hole, barred, mirrored))
+    if not tasks:
+        return []
+    with ThreadPoolExecutor(len(tasks)) as pool:  # OpenCV lets go of the interpreter
+        found = [one for one in pool.map(_tried, *zip(*tasks, strict=True)) if one is not None]
     if not found and not only:  # little is around: smeared in is better than nothing
         found.append(Filled(small, hole, hole, _mended(small, hole > 0)))
     return found
+
+
+def _tried(
+    small: np.ndarray, hole: np.ndarray, barred: np.ndarray, mirrored: bool
+) -> Filled | None:
+    """One filling; None where too little was found for it."""
+    made, missing = _filled(small, barred, mirrored)
+    missing = missing & (hole > 0)
+    if missing.sum() > MISSING * hole.sum():
+        return None
+    made = np.where(hole[..., None] > 0, made, small)
+    return Filled(small, hole, barred, _mended(made, missing))
 
 
 def _hole(mask: Tensor, side: int) -> np.ndarray:
@@ -128,7 +135,6 @@ def _mended(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.inpaint(np.ascontiguousarray(picture), holes, 3, cv2.INPAINT_TELEA))
 
 
-@torch.no_grad()
 def from_around(
     generator: SplitGenerator,
     encoder: Encoder,
@@ -142,30 +148,50 @@ def from_around(
 ) -> tuple[Filled, Tensor] | None:
     """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
-    Likely is one that G draws again from what E sees in it, without the concept under the stroke
-    (``only``: with it) and without a step at its edge. Else as for ``fillings``; None where there
-    are none.
+    kept: what was found before for this x; it grows. Else as for ``fillings``; None where there are
+    none.
     """
-    found = fillings(x, mask, likes, only, kept)
+    kept = {} if kept is None else kept
+    key = mask.cpu().numpy().tobytes() + likes.cpu().numpy().tobytes() + concept.name.encode()
+    key = hashlib.blake2b(key + bytes([only])).digest()
+    if key not in kept:
+        if len(kept) >= KEPT:
+            kept.clear()
+        kept[key] = _ranked(generator, encoder, concept, fillings(x, mask, likes, only), mask, only)
+    found = kept[key]
+    return found[seed % len(found)] if found else None
+
+
+@torch.no_grad()
+def _ranked(
+    generator: SplitGenerator,
+    encoder: Encoder,
+    concept: Concept,
+    found: list[Filled],
+    mask: Tensor,
+    only: bool,
+) -> list[tuple[Filled, Tensor]]:
+    """Fillings with their r, the likeliest first: those that G draws again from what E sees in
+    them, without the concept under the stroke (``only``: with it) and without a step at its edge.
+    """
     if not found:
-        return None
-    side = x.shape[-1]
+        return []
+    side = mask.shape[-1]
     pictures = np.stack([resize(one.made.astype(np.float32), side) for one in found])
-    seen = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(x) / 127.5 - 1
+    seen = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(mask) / 127.5 - 1
     r = encoder(seen)
     stroke = (mask > TOUCHED).float()
     missed = (generator.head(r) - seen).abs().mean(1, keepdim=True)
     missed = (missed * stroke).sum((1, 2, 3)) / stroke.sum()
     u = F.adaptive_max_pool2d(mask, GRID)
     held = (concepts.presence(r, concept) * u).sum((1, 2, 3)) / u.sum()
-    steps = torch.tensor([_roughness(one) for one in found]).to(missed)
     held = 1 - held if only else held
+    steps = torch.tensor([_roughness(one) for one in found]).to(missed)
     order = (missed + HELD * held + STEPS * steps).argsort(stable=True).tolist()
-    n = order[seed % len(order)]
-    return found[n], r[n : n + 1]
+    return [(found[n], r[n : n + 1]) for n in order]
 
 
-def _filled(small: np.ndarray, hole: np.ndarray, mirrored: bool) -> Made:
+def _filled(small: np.ndarray, hole: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
     """A picture (S×S×3 uint8) with its hole (S×S) filled, and where nothing was found for it."""
     turn = np.s_[:, ::-1] if mirrored else np.s_[:, :]
     lab = cv2.cvtColor(np.ascontiguousarray(small[turn]), cv2.COLOR_RGB2Lab)
