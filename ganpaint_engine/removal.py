@@ -1,4 +1,5 @@
-"""What stands where a thing was: filled from around it, in the window and in the photo.
+"""What a stroke is filled with from around it: what stands where a thing was, or more of the grass
+and sky that the photo has.
 
 The hole is filled in a small picture of the window by parts of what is around (OpenCV's
 ``INPAINT_SHIFTMAP``). E sees that, and the head draws it anew: that is r_e. For the new pixels it
