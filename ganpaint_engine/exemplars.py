@@ -72,6 +72,12 @@ class Exemplars:
         """The same pictures, for these concepts alone; without their cutouts."""
         return Exemplars(self.r, self.shares[:, [self.names.index(n) for n in names]], names)
 
+    def things(self, name: str) -> int:
+        """How many cutouts there are of a concept."""
+        if self.cutouts is None or name not in self.names:
+            return 0
+        return int((self.cutouts.kinds == self.names.index(name)).sum())
+
     def _of(self, name: str) -> tuple[Tensor, Tensor]:
         """The exemplars of a concept: their numbers, and its share of their cells, M×8×8."""
         k = self.names.index(name)

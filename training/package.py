@@ -36,6 +36,8 @@ THINGS = ("tree", "dome", "door", "window", "bush")
 """Concepts with a shape, which are added after exemplars. Grass and sky have none: exemplars of
 them bring along what stands in them."""
 CELL_SHARES = {"window": 0.25, "door": 0.4, "bush": 0.4}
+FEWEST_CUTOUTS = 12
+"""Of a thing, for it to be offered because of them."""
 TERMS = "Apache-2.0. Trained only on scenes rendered by this project."
 
 
@@ -79,12 +81,28 @@ def indices(names: tuple[str, ...]) -> list[int]:
     return [CLASSES.index(n) for n in names]
 
 
-def left_out(effects: list[measure.Effect], finished: list[measure.Effect]) -> list[str]:
+def passes(
+    effect: measure.Effect, finished: list[measure.Effect], library: exemplars.Exemplars
+) -> bool:
+    """Whether an operation is offered: by the judge, or because what is added is known.
+
+    A cutout was labelled by who rendered it: that it is a door needs no judge, whose own doors are
+    others. Its figures are in the card all the same.
+    """
+    known = effect.operation == "add" and library.things(effect.concept) >= FEWEST_CUTOUTS
+    return known or gates.offered(effect, finished)
+
+
+def left_out(
+    effects: list[measure.Effect],
+    finished: list[measure.Effect],
+    library: exemplars.Exemplars,
+) -> list[str]:
     """A line about each operation that is not offered."""
     return [
         f"{e.operation} {e.concept}: {e.before:.2f} of the stroke before, {e.after:.2f} after"
         for e in effects
-        if not gates.offered(e, finished)
+        if not passes(e, finished, library)
     ]
 
 
@@ -93,6 +111,7 @@ def card_concepts(
     iou: dict[str, float],
     effects: list[measure.Effect],
     finished: list[measure.Effect],
+    library: exemplars.Exemplars,
 ) -> list[dict[str, Any]]:
     """The card's entry of every concept, with what the judge saw."""
     entries = []
@@ -102,7 +121,7 @@ def card_concepts(
             "units": len(concept.units),
             "unit_iou": round(iou[name], 3),
             "operations": [
-                e.operation for e in effects if e.concept == name and gates.offered(e, finished)
+                e.operation for e in effects if e.concept == name and passes(e, finished, library)
             ],
         }
         for e in effects:
@@ -203,9 +222,9 @@ def build(args: argparse.Namespace) -> int:
     finished = measure.effects(
         prior, judge, pictures, list(held.labels.numpy()), finished_edit, most=args.finished
     )
-    failed = left_out(effects, finished)
+    failed = left_out(effects, finished, library)
     print_effects(effects, finished, failed)
-    draft["concepts"] = card_concepts(concepts, iou, effects, finished)
+    draft["concepts"] = card_concepts(concepts, iou, effects, finished, library)
     for entry in draft["concepts"]:
         places = held.labels.numpy() == CLASSES.index(entry["name"])
         entry["detail"] = detail.typical(
