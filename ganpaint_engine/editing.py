@@ -306,7 +306,7 @@ def _more_of_it(
     likes = concepts.presence(inverted.r, wish.concept) >= 1
     networks = prior.generator, prior.encoder
     return removal.from_around(
-        *(*networks, wish.concept, inverted.x, mask, likes, wish.seed),
+        *(*networks, [wish.concept], inverted.x, mask, likes, wish.seed),
         only=True,
         kept=inverted.fillings,
     )
@@ -324,9 +324,12 @@ def _without(
     concept, s, library = wish.concept, wish.strength, prior.exemplars
     u, first = window.stroke_on_grid(mask), wish.seed == 0
     if library is None or concept.name in library.names:
+        things = (
+            [concept, *(prior.concept(name) for name in library.names)] if library else [concept]
+        )
         likes = concepts.presence(inverted.r, concept) >= 1
         behind = removal.from_around(
-            *(prior.generator, prior.encoder, concept, inverted.x, mask, likes, wish.seed),
+            *(prior.generator, prior.encoder, things, inverted.x, mask, likes, wish.seed),
             kept=inverted.fillings,
         )
         if behind is not None:

@@ -12,6 +12,7 @@ He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -53,6 +54,8 @@ KEPT = 8
 """Strokes whose fillings are kept for a window."""
 PATCH_PX, STEP_PX = 9, 6
 """Side of the parts that are looked up, and how far apart they are, in that picture."""
+UNSURE = 24.0
+"""Difference of colours, in levels of 255, at which a part is hardly from where it seems to be."""
 NATIVE_PX = 2048
 """Longest side of a filling; a larger one is made so large and scaled up."""
 
@@ -79,8 +82,8 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list
 
     x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
     hold the concept: the place of a tree should not be filled with another one. only: instead, it
-    should be filled with them, and nothing else. Nothing where the stroke covers nothing, or more
-    than LARGEST of the window, or where there are too few to be filled with.
+    should be filled with them, and nothing else. Nothing where the stroke covers
+    nothing, or more than LARGEST of the window, or where there are too few to be filled with.
     """
     tasks = []
     for share, mirrored, free in WAYS:
@@ -139,7 +142,7 @@ def _mended(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
 def from_around(
     generator: SplitGenerator,
     encoder: Encoder,
-    concept: Concept,
+    things: Sequence[Concept],
     x: Tensor,
     mask: Tensor,
     likes: Tensor,
@@ -149,16 +152,17 @@ def from_around(
 ) -> tuple[Filled, Tensor] | None:
     """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
-    kept: what was found before for this x; it grows. Else as for ``fillings``; None where there are
-    none.
+    things: what should not be under the stroke then (``only``: the one that should). kept: what was
+    found before for this x; it grows. Else as for ``fillings``; None where there are none.
     """
     kept = {} if kept is None else kept
-    key = mask.cpu().numpy().tobytes() + likes.cpu().numpy().tobytes() + concept.name.encode()
-    key = hashlib.blake2b(key + bytes([only])).digest()
+    key = mask.cpu().numpy().tobytes() + likes.cpu().numpy().tobytes()
+    names = ",".join(thing.name for thing in things)
+    key = hashlib.blake2b(key + names.encode() + bytes([only])).digest()
     if key not in kept:
         if len(kept) >= KEPT:
             kept.clear()
-        kept[key] = _ranked(generator, encoder, concept, fillings(x, mask, likes, only), mask, only)
+        kept[key] = _ranked(generator, encoder, things, fillings(x, mask, likes, only), mask, only)
     found = kept[key]
     return found[seed % len(found)] if found else None
 
@@ -167,13 +171,13 @@ def from_around(
 def _ranked(
     generator: SplitGenerator,
     encoder: Encoder,
-    concept: Concept,
+    things: Sequence[Concept],
     found: list[Filled],
     mask: Tensor,
     only: bool,
 ) -> list[tuple[Filled, Tensor]]:
     """Fillings with their r, the likeliest first: those that G draws again from what E sees in
-    them, without the concept under the stroke (``only``: with it) and without a step at its edge.
+    them, without things under the stroke (``only``: with the one) and without a step at its edge.
     """
     if not found:
         return []
@@ -185,7 +189,8 @@ def _ranked(
     missed = (generator.head(r) - seen).abs().mean(1, keepdim=True)
     missed = (missed * stroke).sum((1, 2, 3)) / stroke.sum()
     u = F.adaptive_max_pool2d(mask, GRID)
-    held = (concepts.presence(r, concept) * u).sum((1, 2, 3)) / u.sum()
+    there = torch.stack([concepts.presence(r, thing) for thing in things]).amax(0)
+    held = (there * u).sum((1, 2, 3)) / u.sum()
     held = 1 - held if only else held
     steps = torch.tensor([_roughness(one) for one in found]).to(missed)
     order = (missed + HELD * held + STEPS * steps).argsort(stable=True).tolist()
@@ -265,7 +270,7 @@ def _detail(
     """What the photo has beyond the small picture, where each part of the filling came from:
     h×w×3, for the ``box`` (y0, x0, y1, x1 in small px) at ``size`` (w, h)."""
     y0, x0, y1, x1 = box
-    dy, dx = _sources(found, box)
+    dy, dx, sure = _sources(found, box)
     scale = size[0] / (x1 - x0), size[1] / (y1 - y0)
     unit = len(photo) / len(found.small)
     columns, rows = np.meshgrid(
@@ -282,11 +287,15 @@ def _detail(
         *(found.small.astype(np.float32), columns - 0.5, rows - 0.5, cv2.INTER_CUBIC),
         borderMode=border,
     )
-    return eight_bits(fine).astype(np.float32) - coarse
+    weight = cv2.resize(sure, size, interpolation=cv2.INTER_LINEAR)[..., None]
+    return weight * (eight_bits(fine).astype(np.float32) - coarse)
 
 
-def _sources(found: Filled, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """How far away each pixel of the box was taken from: rows and columns, h×w float32, small px.
+def _sources(
+    found: Filled, box: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far away each pixel of the box was taken from: rows and columns, h×w float32, small px;
+    and how sure that is, in [0, 1].
 
     Parts of the filling are looked up in the picture; each pixel then takes the one of the offsets
     found that agrees best around it.
@@ -320,4 +329,5 @@ def _sources(found: Filled, box: tuple[int, int, int, int]) -> tuple[np.ndarray,
         better = (cost < best) & (inside | ((dy, dx) == (0, 0)))
         best[better], chosen[0][better], chosen[1][better] = cost[better], dy, dx
     chosen[:, ~inside] = 0
-    return chosen[0], chosen[1]
+    sure = np.where(inside, np.exp(-best / UNSURE), 1).astype(np.float32)
+    return chosen[0], chosen[1], sure
