@@ -18,9 +18,10 @@ OWN = 0.95
 """Share of a model's own pictures that its limit calls familiar."""
 
 
-ROUTES = {"remove": "poisson"}
+ROUTES: dict[str, str] = {}
 """The final blend that measured best on photographs, by operation, where it is not the engine's
-own (``python -m benchmarks.narrow``; docs/photographs.md has the table)."""
+own (``python -m benchmarks.narrow``; docs/photographs.md has the table). None, since things and
+fillings have pixels of their own."""
 
 _DOING = {"add": "add something to", "remove": "remove something from"}
 
