@@ -324,9 +324,8 @@ def _without(
     concept, s, library = wish.concept, wish.strength, prior.exemplars
     u, first = window.stroke_on_grid(mask), wish.seed == 0
     if library is None or concept.name in library.names:
-        things = (
-            [concept, *(prior.concept(name) for name in library.names)] if library else [concept]
-        )
+        known = library.names if library is not None else ()
+        things = [concept, *(prior.concept(n) for n in known if n in prior.concepts)]
         likes = concepts.presence(inverted.r, concept) >= 1
         behind = removal.from_around(
             *(prior.generator, prior.encoder, things, inverted.x, mask, likes, wish.seed),
