@@ -12,8 +12,8 @@ He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +41,8 @@ MISSING = 0.1
 LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
 SOLVED_PX = 96
-"""Largest side of the picture in which the hole is filled: a preview has to wait for it."""
+"""Side of the picture in which the hole is filled. A preview has to wait for it; and below 64 px
+OpenCV's filling is not the same each time."""
 WAYS = ((1.0, False, False), (1.0, True, False), (1.0, False, True), (0.83, True, True))
 """How it is filled: in a picture of that share of the size, mirrored, from the likes too."""
 HELD, STEPS = 0.6, 0.7
@@ -72,6 +73,8 @@ class Filled:
     made: np.ndarray
 
 
+_ONE = threading.Lock()  # OpenCV does not say that two at a time are safe
+
 Fillings = dict[bytes, list[tuple[Filled, Tensor]]]
 """What strokes of a window were filled with, and r of that, the likeliest first; by what tells one
 stroke, and what it was for, from another."""
@@ -87,7 +90,7 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list
     """
     tasks = []
     for share, mirrored, free in WAYS:
-        side = round(min(x.shape[-1], SOLVED_PX) * share)
+        side = round(SOLVED_PX * share)
         hole = _hole(mask, side)
         if not hole.any() or hole.mean() > LARGEST:
             return []
@@ -101,8 +104,7 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list
         tasks.append((small, hole, barred, mirrored))
     if not tasks:
         return []
-    with ThreadPoolExecutor(len(tasks)) as pool:  # OpenCV lets go of the interpreter
-        found = [one for one in pool.map(_tried, *zip(*tasks, strict=True)) if one is not None]
+    found = [one for task in tasks if (one := _tried(*task)) is not None]
     if not found and not only:  # little is around: smeared in is better than nothing
         found.append(Filled(small, hole, hole, _mended(small, hole > 0)))
     return found
@@ -203,7 +205,8 @@ def _filled(small: np.ndarray, hole: np.ndarray, mirrored: bool) -> tuple[np.nda
     lab = cv2.cvtColor(np.ascontiguousarray(small[turn]), cv2.COLOR_RGB2Lab)
     out = np.zeros_like(lab)
     known = np.ascontiguousarray((1 - hole[turn]) * np.uint8(255))
-    cv2.xphoto.inpaint(lab, known, out, cv2.xphoto.INPAINT_SHIFTMAP)
+    with _ONE:
+        cv2.xphoto.inpaint(lab, known, out, cv2.xphoto.INPAINT_SHIFTMAP)
     missing = (out == 0).all(2)  # no colour is 0 0 0 in Lab
     return cv2.cvtColor(out, cv2.COLOR_Lab2RGB)[turn], missing[turn]
 
