@@ -304,9 +304,8 @@ def _more_of_it(
     if library is None or wish.concept.name in library.names or wish.variant:
         return None
     likes = concepts.presence(inverted.r, wish.concept) >= 1
-    networks = prior.generator, prior.encoder
     return removal.from_around(
-        *(*networks, [wish.concept], inverted.x, mask, likes, wish.seed),
+        *(prior.encoder, [wish.concept], inverted.x, mask, likes, wish.seed),
         only=True,
         kept=inverted.fillings,
     )
@@ -328,7 +327,7 @@ def _without(
         things = [concept, *(prior.concept(n) for n in known if n in prior.concepts)]
         likes = concepts.presence(inverted.r, concept) >= 1
         behind = removal.from_around(
-            *(prior.generator, prior.encoder, things, inverted.x, mask, likes, wish.seed),
+            *(prior.encoder, things, inverted.x, mask, likes, wish.seed),
             kept=inverted.fillings,
         )
         if behind is not None:

@@ -1,18 +1,14 @@
 """What a stroke is filled with from around it: what stands where a thing was, or more of the grass
 and sky that the photo has.
 
-The hole is filled in a small picture of the window by parts of what is around (OpenCV's
-``INPAINT_SHIFTMAP``). E sees that, and the head draws it anew: that is r_e. For the new pixels it
-is then looked up where in the photo each part of the filling came from, and the photo's own pixels
-are taken from there, with all their detail and grain.
-
-He and Sun, *Statistics of Patch Offsets for Image Completion* (2012).
+The hole is completed in a small picture of the window from its own parts, in several ways. E sees
+them; r_e is what it sees in the likeliest. For the new pixels the photo's own are taken from where
+each part came from, with all their detail and grain.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,11 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganpaint_engine import concepts
+from ganpaint_engine import completion, concepts
 from ganpaint_engine.concepts import Concept
 from ganpaint_engine.cutouts import Cutout
 from ganpaint_engine.encoder import GRID, Encoder
-from ganpaint_engine.generator import SplitGenerator
 from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.window import resize, to_array
 
@@ -36,27 +31,22 @@ LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
 ENOUGH = 0.06
 """Least share of the window that must hold a concept for a place to be filled with it."""
-MISSING = 0.1
-"""Most of a hole that a filling may leave empty, which is then smeared in."""
 LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
 SOLVED_PX = 96
-"""Side of the picture in which the hole is filled. A preview has to wait for it; and below 64 px
-OpenCV's filling is not the same each time."""
-WAYS = ((1.0, False, False), (1.0, True, False), (1.0, False, True), (0.83, True, True))
-"""How it is filled: in a picture of that share of the size, mirrored, from the likes too."""
-HELD, STEPS = 0.6, 0.7
-"""Weights, against the mean error of drawing a filling again, of the concept's presence in it and
-of the step at its edge."""
+"""Side of the picture in which the hole is filled. A preview has to wait for it."""
+LEVEL = 30.0
+"""How much being from another height counts, as in ``completion.complete``."""
+WAYS = ((False, 0.0, True), (True, LEVEL, True), (False, 0.0, False))
+"""How it is filled: whether from the thing's likes too; and ``level`` and ``fine`` as in
+``completion.complete``."""
+HELD, STEPS = 0.3, 0.7
+"""Weights of the concept's presence in a filling and of the step at its edge."""
 SEAM_PX, MOST_SEAM = 2.0, 28.0
 """Width over which colours at the hole's edge are compared, and most that is evened out there, in
 levels of 255."""
 KEPT = 8
 """Strokes whose fillings are kept for a window."""
-PATCH_PX, STEP_PX = 9, 6
-"""Side of the parts that are looked up, and how far apart they are, in that picture."""
-UNSURE = 24.0
-"""Difference of colours, in levels of 255, at which a part is hardly from where it seems to be."""
 NATIVE_PX = 2048
 """Longest side of a filling; a larger one is made so large and scaled up."""
 
@@ -64,16 +54,13 @@ NATIVE_PX = 2048
 @dataclass(frozen=True)
 class Filled:
     """A filling in small: a picture of the window (S×S×3 uint8), the hole in it (S×S uint8 in
-    {0, 1}), where nothing may be taken from (likewise, the hole included), and the picture filled.
-    """
+    {0, 1}), the picture filled, and how far away each pixel was taken from (S×S×2, small px)."""
 
     small: np.ndarray
     hole: np.ndarray
-    barred: np.ndarray
     made: np.ndarray
+    offsets: np.ndarray
 
-
-_ONE = threading.Lock()  # OpenCV does not say that two at a time are safe
 
 Fillings = dict[bytes, list[tuple[Filled, Tensor]]]
 """What strokes of a window were filled with, and r of that, the likeliest first; by what tells one
@@ -88,38 +75,25 @@ def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list
     should be filled with them, and nothing else. Nothing where the stroke covers
     nothing, or more than LARGEST of the window, or where there are too few to be filled with.
     """
-    tasks = []
-    for share, mirrored, free in WAYS:
-        side = round(SOLVED_PX * share)
-        hole = _hole(mask, side)
-        if not hole.any() or hole.mean() > LARGEST:
-            return []
-        cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
-        barred = hole | np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_NEAREST))
-        if only and (free or 1 - barred.mean() < ENOUGH):
-            continue
-        if not only and (free or 1 - barred.mean() < LEFT):
-            barred = hole
-        small = np.clip(np.rint(to_array(x, side)), 0, 255).astype(np.uint8)
-        tasks.append((small, hole, barred, mirrored))
-    if not tasks:
+    hole = _hole(mask, SOLVED_PX)
+    if not hole.any() or hole.mean() > LARGEST:
         return []
-    found = [one for task in tasks if (one := _tried(*task)) is not None]
+    cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
+    barred = hole | np.asarray(cv2.resize(cells, hole.shape, interpolation=cv2.INTER_NEAREST))
+    if only and 1 - barred.mean() < ENOUGH:
+        return []
+    bound = only or 1 - barred.mean() >= LEFT
+    small = np.clip(np.rint(to_array(x, SOLVED_PX)), 0, 255).astype(np.uint8)
+    found = []
+    for free, level, fine in WAYS:
+        if (free and not only) or (bound and not free):
+            done = completion.complete(small, hole, hole if free else barred, level, fine)
+            if done is not None:
+                found.append(Filled(small, hole, done.picture, done.offsets))
     if not found and not only:  # little is around: smeared in is better than nothing
-        found.append(Filled(small, hole, hole, _mended(small, hole > 0)))
+        smeared = cv2.inpaint(small, hole, 3, cv2.INPAINT_TELEA)
+        found.append(Filled(small, hole, np.asarray(smeared), np.zeros((*hole.shape, 2), np.int64)))
     return found
-
-
-def _tried(
-    small: np.ndarray, hole: np.ndarray, barred: np.ndarray, mirrored: bool
-) -> Filled | None:
-    """One filling; None where too little was found for it."""
-    made, missing = _filled(small, barred, mirrored)
-    missing = missing & (hole > 0)
-    if missing.sum() > MISSING * hole.sum():
-        return None
-    made = np.where(hole[..., None] > 0, made, small)
-    return Filled(small, hole, barred, _mended(made, missing))
 
 
 def _hole(mask: Tensor, side: int) -> np.ndarray:
@@ -130,19 +104,7 @@ def _hole(mask: Tensor, side: int) -> np.ndarray:
     return np.asarray(cv2.dilate(hole, np.ones((3, 3), np.uint8)))
 
 
-def _mended(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """A picture (S×S×3 uint8) with what is missing (S×S bools) smeared in from around it.
-
-    Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004).
-    """
-    if not missing.any():
-        return picture
-    holes = missing.astype(np.uint8)
-    return np.asarray(cv2.inpaint(np.ascontiguousarray(picture), holes, 3, cv2.INPAINT_TELEA))
-
-
 def from_around(
-    generator: SplitGenerator,
     encoder: Encoder,
     things: Sequence[Concept],
     x: Tensor,
@@ -152,7 +114,7 @@ def from_around(
     only: bool = False,
     kept: Fillings | None = None,
 ) -> tuple[Filled, Tensor] | None:
-    """The filling that the model finds most likely (``seed`` 0; 1 the next), and its r, 1×C×8×8.
+    """The likeliest filling by what E sees (``seed`` 0; 1 the next), and its r, 1×C×8×8.
 
     things: what should not be under the stroke then (``only``: the one that should). kept: what was
     found before for this x; it grows. Else as for ``fillings``; None where there are none.
@@ -164,51 +126,33 @@ def from_around(
     if key not in kept:
         if len(kept) >= KEPT:
             kept.clear()
-        kept[key] = _ranked(generator, encoder, things, fillings(x, mask, likes, only), mask, only)
+        kept[key] = _ranked(encoder, things, fillings(x, mask, likes, only), mask, only)
     found = kept[key]
     return found[seed % len(found)] if found else None
 
 
 @torch.no_grad()
 def _ranked(
-    generator: SplitGenerator,
     encoder: Encoder,
     things: Sequence[Concept],
     found: list[Filled],
     mask: Tensor,
     only: bool,
 ) -> list[tuple[Filled, Tensor]]:
-    """Fillings with their r, the likeliest first: those that G draws again from what E sees in
-    them, without things under the stroke (``only``: with the one) and without a step at its edge.
-    """
+    """Fillings with their r, the likeliest first: those in which E sees no things under the stroke
+    (``only``: the one), and without a step at their edge."""
     if not found:
         return []
     side = mask.shape[-1]
     pictures = np.stack([resize(one.made.astype(np.float32), side) for one in found])
-    seen = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(mask) / 127.5 - 1
-    r = encoder(seen)
-    stroke = (mask > TOUCHED).float()
-    missed = (generator.head(r) - seen).abs().mean(1, keepdim=True)
-    missed = (missed * stroke).sum((1, 2, 3)) / stroke.sum()
+    r = encoder(torch.from_numpy(pictures).permute(0, 3, 1, 2).to(mask) / 127.5 - 1)
     u = F.adaptive_max_pool2d(mask, GRID)
     there = torch.stack([concepts.presence(r, thing) for thing in things]).amax(0)
     held = (there * u).sum((1, 2, 3)) / u.sum()
     held = 1 - held if only else held
-    steps = torch.tensor([_roughness(one) for one in found]).to(missed)
-    order = (missed + HELD * held + STEPS * steps).argsort(stable=True).tolist()
+    steps = torch.tensor([_roughness(one) for one in found]).to(held)
+    order = (HELD * held + STEPS * steps).argsort(stable=True).tolist()
     return [(found[n], r[n : n + 1]) for n in order]
-
-
-def _filled(small: np.ndarray, hole: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (S×S×3 uint8) with its hole (S×S) filled, and where nothing was found for it."""
-    turn = np.s_[:, ::-1] if mirrored else np.s_[:, :]
-    lab = cv2.cvtColor(np.ascontiguousarray(small[turn]), cv2.COLOR_RGB2Lab)
-    out = np.zeros_like(lab)
-    known = np.ascontiguousarray((1 - hole[turn]) * np.uint8(255))
-    with _ONE:
-        cv2.xphoto.inpaint(lab, known, out, cv2.xphoto.INPAINT_SHIFTMAP)
-    missing = (out == 0).all(2)  # no colour is 0 0 0 in Lab
-    return cv2.cvtColor(out, cv2.COLOR_Lab2RGB)[turn], missing[turn]
 
 
 def filling(photo: np.ndarray, found: Filled) -> Cutout:
@@ -273,16 +217,14 @@ def _detail(
     """What the photo has beyond the small picture, where each part of the filling came from:
     h×w×3, for the ``box`` (y0, x0, y1, x1 in small px) at ``size`` (w, h)."""
     y0, x0, y1, x1 = box
-    dy, dx, sure = _sources(found, box)
     scale = size[0] / (x1 - x0), size[1] / (y1 - y0)
     unit = len(photo) / len(found.small)
     columns, rows = np.meshgrid(
         (np.arange(size[0], dtype=np.float32) + 0.5) / scale[0] + x0,
         (np.arange(size[1], dtype=np.float32) + 0.5) / scale[1] + y0,
     )
-    columns += cv2.resize(dx, size, interpolation=cv2.INTER_NEAREST)
-    rows += cv2.resize(dy, size, interpolation=cv2.INTER_NEAREST)
-    border = cv2.BORDER_REFLECT_101
+    away = completion.enlarged(found.offsets[y0:y1, x0:x1], size)
+    rows, columns, border = rows + away[..., 0], columns + away[..., 1], cv2.BORDER_REFLECT_101
     fine = cv2.remap(
         photo, columns * unit - 0.5, rows * unit - 0.5, cv2.INTER_LINEAR, borderMode=border
     )
@@ -290,47 +232,4 @@ def _detail(
         *(found.small.astype(np.float32), columns - 0.5, rows - 0.5, cv2.INTER_CUBIC),
         borderMode=border,
     )
-    weight = cv2.resize(sure, size, interpolation=cv2.INTER_LINEAR)[..., None]
-    return weight * (eight_bits(fine).astype(np.float32) - coarse)
-
-
-def _sources(
-    found: Filled, box: tuple[int, int, int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How far away each pixel of the box was taken from: rows and columns, h×w float32, small px;
-    and how sure that is, in [0, 1].
-
-    Parts of the filling are looked up in the picture; each pixel then takes the one of the offsets
-    found that agrees best around it.
-    """
-    (y0, x0, y1, x1), hole = box, found.hole
-    side, half = len(hole), PATCH_PX // 2
-    target, known = found.made.astype(np.float32), found.small.astype(np.float32)
-    # A part must not be found where the thing itself was.
-    near = cv2.dilate(found.barred, np.ones((PATCH_PX, PATCH_PX), np.uint8))
-    banned = np.asarray(near)[half : side - half, half : side - half] > 0
-    offsets = {(0, 0)}
-    for y in range(max(y0, half), min(y1, side - half), STEP_PX):
-        for x in range(max(x0, half), min(x1, side - half), STEP_PX):
-            if hole[y, x] and not banned.all():
-                part = target[y - half : y + half + 1, x - half : x + half + 1]
-                cost = cv2.matchTemplate(known, part, cv2.TM_SQDIFF)
-                cost[banned] = np.inf
-                ny, nx = divmod(int(cost.argmin()), cost.shape[1])
-                offsets.add((ny + half - y, nx + half - x))
-    height, width = y1 - y0, x1 - x0
-    best = np.full((height, width), np.inf, np.float32)
-    chosen = np.zeros((2, height, width), np.float32)
-    inside = hole[y0:y1, x0:x1] > 0
-    for dy, dx in sorted(offsets):
-        rows = np.clip(np.arange(y0, y1) + dy, 0, side - 1)
-        columns = np.clip(np.arange(x0, x1) + dx, 0, side - 1)
-        there = np.ix_(rows, columns)
-        gap = np.abs(known[there] - target[y0:y1, x0:x1]).sum(2)
-        gap[found.barred[there] > 0] = 1e4
-        cost = cv2.blur(gap, (5, 5))
-        better = (cost < best) & (inside | ((dy, dx) == (0, 0)))
-        best[better], chosen[0][better], chosen[1][better] = cost[better], dy, dx
-    chosen[:, ~inside] = 0
-    sure = np.where(inside, np.exp(-best / UNSURE), 1).astype(np.float32)
-    return chosen[0], chosen[1], sure
+    return np.asarray(eight_bits(fine).astype(np.float32) - coarse)

@@ -9,6 +9,7 @@ that all networks stay alike.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,10 +46,29 @@ def start(device: str = "auto") -> Workers:
     return Workers(rank, count, torch.device(device))
 
 
+def meet(workers: Workers) -> None:
+    """Wait until every process is here: none must leave while the leader still writes, since
+    ``torchrun`` ends them all when one ends badly."""
+    if workers.count > 1:
+        distributed.barrier()
+
+
 def finish(workers: Workers) -> None:
     """Leave the group."""
     if workers.count > 1:
         distributed.destroy_process_group()
+
+
+def end() -> None:
+    """End a process that ``torchrun`` started and that is done, without Python's own tidying up.
+
+    What Gloo's threads still hold can abort an interpreter that is shutting down (seen once in some
+    dozens of runs, after all work was done; PyTorch's pull request 179291 tells of the same).
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def average_gradients(workers: Workers, parameters: Iterable[nn.Parameter]) -> None:

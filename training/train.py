@@ -148,6 +148,7 @@ class Run:
         if self.leads:
             save(self.trainer, self.out)
             self._sheet("sheet.png")
+        distributed.meet(self.trainer.workers)
 
 
 def train(args: argparse.Namespace, segmenter: nn.Module | None = None) -> Trainer:
@@ -201,6 +202,7 @@ def main() -> None:
         train(parser().parse_args())
     except (GanpaintError, OSError) as error:
         sys.exit(f"error: {error}")
+    distributed.end()
 
 
 if __name__ == "__main__":

@@ -71,14 +71,6 @@ def _inpaint(opened: Opened, way: int) -> Output:
     return Output(cv2.inpaint(rgb, opened.mask, INPAINT_PX, way), None)
 
 
-def _shift_map(opened: Opened) -> Output:
-    lab = cv2.cvtColor(np.ascontiguousarray(opened.case.picture), cv2.COLOR_RGB2Lab)
-    made = np.zeros_like(lab)
-    cv2.xphoto.inpaint(lab, 255 - opened.mask, made, cv2.xphoto.INPAINT_SHIFTMAP)
-    rgb = cv2.cvtColor(made, cv2.COLOR_Lab2RGB)
-    return Output(np.where(opened.mask[..., None] > 0, rgb, opened.case.picture), None)
-
-
 def _nothing(opened: Opened) -> Output:
     return Output(opened.case.picture, None)
 
@@ -96,7 +88,6 @@ METHODS: dict[str, Method] = {
     "paper's 1000 steps": partial(_edit, adaptation="paper", composite="alpha"),
     "Telea": partial(_inpaint, way=cv2.INPAINT_TELEA),
     "Navier-Stokes": partial(_inpaint, way=cv2.INPAINT_NS),
-    "shift map": _shift_map,
     "nothing done": _nothing,
 }
 """Ours is a final edit as a user gets it; G' alone is what the adapted head draws of it, without
@@ -105,11 +96,10 @@ unadapted prior's picture, into the photo; the others are laid over it with the 
 What is gained over doing nothing is what a method is worth.
 
 Telea, *An Image Inpainting Technique Based on the Fast Marching Method* (2004); Bertalmío et al.,
-*Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001); He and Sun, *Statistics of
-Patch Offsets for Image Completion* (2012)."""
+*Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting* (2001)."""
 
 SLOW = ("paper's 1000 steps",)
 """Methods that are made when they are asked for by name."""
 
-ONLY = {"Telea": "remove", "Navier-Stokes": "remove", "shift map": "remove"}
+ONLY = {"Telea": "remove", "Navier-Stokes": "remove"}
 """Methods for one operation alone."""

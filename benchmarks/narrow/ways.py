@@ -228,8 +228,7 @@ class Maker:
         u, library = window.stroke_on_grid(mask), self.prior.exemplars
         if way.fill == "around" and library is not None and concept.name in library.names:
             likes = concepts.presence(opened.r, concept) >= 1
-            networks = self.prior.generator, self.prior.encoder
-            found = removal.from_around(*networks, [concept], opened.x, mask, likes)
+            found = removal.from_around(self.prior.encoder, [concept], opened.x, mask, likes)
             behind = found[1] if found is not None else None
             if behind is not None:
                 return concepts.edit(opened.r, u, behind)

@@ -81,7 +81,9 @@ def session(small_model, photo):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize(("operation", "concept"), [("add", "tree"), ("restyle", "tree")])
+@pytest.mark.parametrize(
+    ("operation", "concept"), [("add", "tree"), ("remove", "dome"), ("restyle", "tree")]
+)
 def test_an_edit_is_what_the_python_api_makes(client, arrays, session, operation, concept):
     image, mask = arrays
     *events, result = edit(client, image, mask, concept, operation, seed=2, strength=0.8)
