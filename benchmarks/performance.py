@@ -18,16 +18,26 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from benchmarks.bundled_model import HERE, load_scenes
-from ganpaint_engine import adaptation, editing, model_package, paste, selection, window, wishes
+from ganpaint_engine import (
+    adaptation,
+    editing,
+    model_package,
+    paste,
+    removal,
+    selection,
+    window,
+    wishes,
+)
 from ganpaint_engine.adaptation import Deltas
 from ganpaint_engine.concepts import Concept
+from ganpaint_engine.encoder import GRID
 from ganpaint_engine.prior import Inversion, Prior, load_model, silent
 from ganpaint_engine.session import PhotoSession
 from training.networks import SIZES
@@ -100,24 +110,37 @@ def strokes(rounds: int, side: int) -> list[np.ndarray]:
 
 
 def previews(prior: Prior, photo: np.ndarray, rounds: int, clock: Clock) -> list[Row]:
-    """A preview after every change of the stroke, against passes of the head."""
+    """Previews after every change of the stroke, against passes of the head."""
     session = prior.open(photo)
-    masks = iter(2 * strokes(rounds, len(photo)))
-    inverted = session.inverted(session.place(next(masks), context="whole"))
+    masks = {kind: iter(2 * strokes(rounds, len(photo))) for kind in ("add", "remove")}
+    last = next(masks["add"])
+    inverted = session.inverted(session.place(last, context="whole"))
+    strengths = iter(np.linspace(0.5, 0.9, 2 * rounds + 9))
+    session.edit(last, remove=CONCEPT, quality="preview", context="whole")
 
-    def preview() -> None:
-        session.edit(next(masks), add=CONCEPT, quality="preview", context="whole")
+    def preview(mask: np.ndarray, kind: str, strength: float = 1.0) -> None:
+        wish: dict[str, Any] = {kind: CONCEPT, "strength": strength}
+        session.edit(mask, quality="preview", context="whole", **wish)
 
     ms = in_turns(clock, rounds, {
-        "head": lambda: forward(prior, inverted), "preview": preview,
+        "head": lambda: forward(prior, inverted),
+        "addition": lambda: preview(next(masks["add"]), "add"),
+        "removal": lambda: preview(next(masks["remove"]), "remove"),
+        "of the same stroke": lambda: preview(last, "remove", float(next(strengths))),
         "E": lambda: prior.encode(inverted.x),
         "unfamiliar": lambda: prior.unfamiliarity(inverted.x),
     })  # fmt: skip
-    beyond = ms["preview"] - 2 * ms["head"]
-    what = f"{prior.resolution} px"
+    what = f"{prior.resolution} px, head {ms['head']:.1f} ms"
+    rows = []
+    for kind in ("addition", "removal"):
+        beyond = ms[kind] - 2 * ms["head"]
+        rows.append(
+            Row(f"{kind}, preview of a new stroke ({what}): ms", f"{ms[kind]:.0f}", "200 at 256 px")
+        )
+        rows.append(Row("… beyond 2 passes of the head: ms", f"{beyond:.0f}", "30"))
     return [
-        Row(f"preview after a stroke change, {what}: ms", f"{ms['preview']:.0f}", "200 at 256 px"),
-        Row(f"… beyond 2 passes of the head ({ms['head']:.1f} ms each): ms", f"{beyond:.0f}", "30"),
+        *rows,
+        Row("removal, another strength: ms", f"{ms['of the same stroke']:.0f}", ""),
         Row(f"E ({what}), in passes of the head", f"{ms['E'] / ms['head']:.1f}", ""),
         Row("unfamiliarity, once for each window: ms", f"{ms['unfamiliar']:.0f}", ""),
     ]
@@ -226,20 +249,34 @@ def paste_back(rounds: int, clock: Clock) -> list[Row]:
     after = before.roll(20, 3)
     work: dict[str, Callable[[], object]]
     work = {"paste": lambda: paste.paste(photo, stroke, place, before, after, 0, detail=8.0, x=x)}
+    inside = torch.from_numpy(stroke.seen(place, prior.resolution))[None, None]
+    nowhere = torch.zeros(1, 1, GRID, GRID, dtype=torch.bool)
+    found = removal.fillings(x, inside, nowhere)[0]
+
+    def filled() -> None:
+        picture = removal.filling(window.crop(photo, place), found)
+        weight = inside[0, 0].numpy()
+        plain = np.zeros((*weight.shape, 3), np.float32)
+        things = [paste.Thing(picture, plain, weight, grained=True)]
+        paste.paste(photo, stroke, place, before, before, 0, x=x, things=things)
+
+    work["fill"] = filled
     patch = paste.paste(photo, stroke, place, before, after, 0, detail=8.0, x=x)
     work["lay over"] = lambda: paste.lay_over(photo, None, patch)
     ms = in_turns(clock, max(rounds // 3, 2), work)
     return [
         Row("24 megapixels: paste-back, s", f"{ms['paste'] / 1000:.2f}", "1"),
+        Row("… of a filled place, s", f"{ms['fill'] / 1000:.2f}", "1"),
         Row("… and the whole photo with it, s", f"{ms['lay over'] / 1000:.2f}", ""),
     ]
 
 
-def edit_large() -> None:
+def edit_large(kind: str) -> None:
     """In a process of its own: a final edit of 24 megapixels; prints the peak memory in MiB."""
     photo, mask = large_photo(), np.zeros(LARGE, np.uint8)
     cv2.ellipse(mask, (3000, 2000), (800, 800), 0, 0, 360, 255, -1)
-    edit = load_model("churches", "cpu").open(photo).edit(mask, add=CONCEPT, context="whole")
+    wish: dict[str, Any] = {kind: CONCEPT}
+    edit = load_model("churches", "cpu").open(photo).edit(mask, context="whole", **wish)
     assert edit.array.shape == photo.shape
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
@@ -248,10 +285,14 @@ def edit_large() -> None:
 
 def peak() -> list[Row]:
     """Peak memory of ``edit_large``."""
-    command = [sys.executable, "-m", "benchmarks.performance", "--edit-large"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
-    found = f"{int(done.stdout.split()[-1]) / 1024:.2f}"
-    return [Row("24 megapixels: peak memory of the process, GiB", found, "1.5")]
+    rows = []
+    for kind, name in (("add", "an addition"), ("remove", "a removal")):
+        command = [sys.executable, "-m", "benchmarks.performance", "--edit-large", kind]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+        found = f"{int(done.stdout.split()[-1]) / 1024:.2f}"
+        what = f"24 megapixels: peak memory of the process, {name}, GiB"
+        rows.append(Row(what, found, "1.5 GB"))
+    return rows
 
 
 def main() -> None:
@@ -261,10 +302,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["preview", "256", "final", "open", "large"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="Also write the table there.")
-    parser.add_argument("--edit-large", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--edit-large", choices=("add", "remove"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.edit_large:
-        edit_large()
+        edit_large(options.edit_large)
         return
     prior = load_model("churches", options.device)
     clock, photo = Clock(prior.device), load_scenes(HERE / "scenes")[0].picture

@@ -244,15 +244,18 @@ def _assembled(
 def _blended(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The hole filled from where the offsets say, its parts let into each other and into what is
     around, S×S×3 float32."""
-    colours, inside = picture.astype(np.float32), hole > 0
-    total, weights = np.zeros_like(colours), np.zeros(hole.shape, np.float32)
+    made, last = picture.astype(np.float32), len(hole) - 1
+    rows, columns = np.nonzero(hole)
+    total, weights = np.zeros((len(rows), 3), np.float32), np.full((len(rows), 1), 1e-6, np.float32)
     kinds, label = _parts(offsets)
-    for number, away in enumerate(kinds):
-        part = label == number if away.any() else ~inside
-        weight = cv2.GaussianBlur(part.astype(np.float32), (0, 0), LET_IN_PX)
-        total += weight[..., None] * _moved(colours, hole, np.broadcast_to(away, offsets.shape))
+    for number, (dy, dx) in enumerate(kinds):
+        part = label == number if dy or dx else hole == 0
+        weight = cv2.GaussianBlur(part.astype(np.float32), (0, 0), LET_IN_PX)[rows, columns, None]
+        there = np.clip(rows + dy, 0, last), np.clip(columns + dx, 0, last)
+        total += weight * picture[there]
         weights += weight
-    return np.where(inside[..., None], total / np.maximum(weights, 1e-6)[..., None], colours)
+    made[rows, columns] = total / weights
+    return made
 
 
 def _parts(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,6 +44,11 @@ FAINT = 0.05
 WARMEST = 1.6
 """Most that a thing is brightened, or darkened, to the photo's light."""
 
+WARPED = 0.9
+"""Smallest scale at which a cutout's pixels are warped as they are."""
+BESIDE_PX = 4
+"""Rows beside those that are seen which a pixel can depend on."""
+
 Frame = tuple[float, float, float, float]
 
 
@@ -168,10 +173,16 @@ def drawn(cutout: Cutout, side: int, part: tuple[int, int, int, int]) -> np.ndar
     height, width = cutout.rgba.shape[:2]
     x0, y0, x1, y1 = (v * side for v in cutout.box)
     across, down = (x1 - x0) / width, (y1 - y0) / height
-    opacity = cutout.rgba[..., 3:].astype(np.float32) / 255
-    source: np.ndarray = np.concatenate([cutout.rgba[..., :3] * opacity, opacity], axis=2)
-    shrink = max(across, down)
-    if shrink < 1:  # averaged first: warping samples
+    shrink, rgba = max(across, down), cutout.rgba
+    if shrink >= WARPED:  # the rows alone that are seen: windows are drawn strip by strip
+        first = int(np.clip((part[1] - y0) // down - BESIDE_PX, 0, height))
+        last = int(np.clip((part[3] - y0) // down + BESIDE_PX + 1, 0, height))
+        if first >= last:
+            return np.zeros((part[3] - part[1], part[2] - part[0], 4), np.float32)
+        rgba, y0 = rgba[first:last], y0 + first * down
+    opacity = rgba[..., 3:].astype(np.float32) / 255
+    source: np.ndarray = np.concatenate([rgba[..., :3] * opacity, opacity], axis=2)
+    if shrink < WARPED:  # averaged first: warping samples
         size = max(round(width * across), 1), max(round(height * down), 1)
         source = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA))
         across, down = (x1 - x0) / size[0], (y1 - y0) / size[1]
