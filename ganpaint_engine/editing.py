@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ganpaint_engine import (
     adaptation,
+    compositing,
     concepts,
     cutouts,
     detail,
@@ -43,8 +44,9 @@ LIGHT = 0.5  # how much of the difference of light between photo and exemplar a 
 
 
 class Drawn(NamedTuple):
-    """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R; and for each
-    edit the exemplar that it followed, or what its place was filled with, or None."""
+    """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R (y for both
+    where nothing of y_e would be seen); and for each edit the exemplar that it followed, or what
+    its place was filled with, or None."""
 
     y: Tensor
     y_e: Tensor
@@ -118,7 +120,9 @@ def apply(
         prior, part, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
     )
     with torch.no_grad():
-        if margin is not None:  # one after the other takes half the memory
+        if _needs_no_drawing(wish, followed):
+            y = y_e = head(part.r)
+        elif margin is not None:  # one after the other takes half the memory
             y, y_e = head(part.r), head(r_e)
         else:
             y, y_e = head(torch.cat([part.r, r_e])).split(1)
@@ -128,6 +132,12 @@ def apply(
     for picture, drawn in zip(whole, (y, y_e), strict=True):
         cells_to_px(picture, *crop)[:] = drawn
     return Drawn(*whole, tuple(followed))
+
+
+def _needs_no_drawing(wish: Wish, followed: Sequence[Match | Filled | None]) -> bool:
+    """Whether nothing of what the head would draw is seen: a preview of places that are filled."""
+    filled = all(isinstance(one, Filled) for one in followed)
+    return filled and wish.quality == "preview" and wish.composite == compositing.RESIDUAL
 
 
 def things(
