@@ -22,10 +22,12 @@ from ganpaint_engine.commands import (
     keys,
     models,
     photographs,
+    plugin,
     service,
     stack,
 )
 from ganpaint_engine.errors import BadRequest, GanpaintError
+from ganpaint_engine.threads import wait_asleep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +44,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-plugin_app = typer.Typer(help="The plug-ins of GIMP and Krita.", no_args_is_help=True)
 models.app.add_typer(photographs.models_app)
 app.command("stack")(stack.stack)
 app.command("train")(photographs.train)
 app.add_typer(models.app, name="models")
-app.add_typer(plugin_app, name="plugin")
+app.add_typer(plugin.app, name="plugin")
 app.add_typer(keys.app, name="keys")
 app.add_typer(cache.app, name="cache")
 app.command("stats")(cache.stats)
@@ -360,76 +361,6 @@ def stop() -> None:
     out_console.print("The engine has ended." if stopped else "No engine was running.")
 
 
-HostArgument = Annotated[str, typer.Argument(help="gimp or krita")]
-FolderOption = Annotated[
-    Path | None, typer.Option("--config-dir", help="GIMP's or Krita's own folder, if unusual.")
-]
-
-
-@plugin_app.command("install")
-def plugin_install(host: HostArgument, config_dir: FolderOption = None) -> None:
-    """Install the plug-in of an editor; repeat it to update."""
-    from ganpaint_engine import plugins
-
-    for copy in plugins.install(host, config_dir):
-        out_console.print(f"Installed in {copy.plugin_dir}. Restart {host.capitalize()} to see it.")
-
-
-@plugin_app.command("uninstall")
-def plugin_uninstall(host: HostArgument, config_dir: FolderOption = None) -> None:
-    """Remove an installed plug-in, and nothing else."""
-    from ganpaint_engine import plugins
-
-    copies = plugins.uninstall(host, config_dir)
-    for copy in copies:
-        out_console.print(f"Removed from {copy.plugin_dir}.")
-    if not copies:
-        out_console.print(f"No plug-in of {host} was installed there.")
-
-
-@plugin_app.command("zip")
-def plugin_zip(
-    host: HostArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.")],
-) -> None:
-    """Pack the plug-in into a zip: Krita's own plug-in importer takes it."""
-    from ganpaint_engine import plugin_packages
-
-    file = plugin_packages.make_zip(host, out)
-    out_console.print(f"Written: {file}.")
-    if host == "krita":
-        out_console.print(
-            "In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…, then restart it."
-        )
-    else:
-        out_console.print("Unpack it into GIMP's folder plug-ins, then restart GIMP.")
-
-
-@plugin_app.command("folder")
-def plugin_folder(
-    host: HostArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write into.")],
-) -> None:
-    """Write the plug-in into a folder, to be copied by hand."""
-    from ganpaint_engine import plugin_packages
-
-    folder = plugin_packages.make_folder(host, out)
-    place = "GIMP's folder plug-ins" if host == "gimp" else "Krita's resource folder"
-    out_console.print(f"Copy what is in {folder} into {place}, then restart {host.capitalize()}.")
-
-
-@plugin_app.command("list")
-def plugin_list() -> None:
-    """Where plug-ins are installed."""
-    from ganpaint_engine import plugins
-
-    copies = plugins.list_installed()
-    for copy in copies:
-        out_console.print(f"{copy.host:6} {copy.version:10} {copy.plugin_dir}")
-    if not copies:
-        out_console.print("None. Install one with: ganpaint plugin install gimp|krita")
-
-
 @app.command("doctor")
 def doctor_command() -> None:
     """Check this installation, line by line."""
@@ -449,6 +380,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     Exit status 2 for a wrong request, 1 for any other error, 130 when interrupted.
     """
+    wait_asleep()
     try:
         app(arguments)
     except GanpaintError as error:

@@ -7,7 +7,7 @@ import torch
 from benchmarks import kid
 from benchmarks.measure import Effect
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter
-from training import gates, places
+from training import gates, places, remeasure
 
 SKY, GRASS, WALL, ROOF, DOME, DOOR = (
     CLASSES.index(n) for n in ("sky", "grass", "wall", "roof", "dome", "door")
@@ -109,3 +109,20 @@ def test_kid_features_tell_pictures_apart() -> None:
     assert a.shape == b.shape == (2, 64)
     assert torch.allclose(a[0], a[1], atol=1e-5)
     assert not torch.allclose(a, b, atol=1e-2)
+
+
+def test_measured_again_a_card_says_what_is_offered_now() -> None:
+    entry = {
+        "name": "dome",
+        "units": 8,
+        "operations": ["add", "restyle"],
+        "remove": {"scenes": 40, "share_before": 0.8, "share_after": 0.7},
+        "add_finished": {"scenes": 8, "share_before": 0.0, "share_after": 0.9},
+    }
+    raw = [Effect("dome", "remove", 20, 0.8, 0.1), Effect("dome", "add", 20, 0.0, 0.1)]
+    finished = [Effect("dome", "remove", 4, 0.8, 0.05), Effect("tree", "add", 4, 0.0, 0.9)]
+    remeasure.update(entry, raw, finished, None)
+    assert entry["operations"] == ["remove", "restyle"]
+    assert entry["remove"] == {"scenes": 20, "share_before": 0.8, "share_after": 0.1}
+    assert entry["remove_finished"] == {"scenes": 4, "share_before": 0.8, "share_after": 0.05}
+    assert entry["units"] == 8

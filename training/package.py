@@ -82,14 +82,17 @@ def indices(names: tuple[str, ...]) -> list[int]:
 
 
 def passes(
-    effect: measure.Effect, finished: list[measure.Effect], library: exemplars.Exemplars
+    effect: measure.Effect,
+    finished: list[measure.Effect],
+    library: exemplars.Exemplars | None,
 ) -> bool:
     """Whether an operation is offered: by the judge, or because what is added is known.
 
     A cutout was labelled by who rendered it: that it is a door needs no judge, whose own doors are
     others. Its figures are in the card all the same.
     """
-    known = effect.operation == "add" and library.things(effect.concept) >= FEWEST_CUTOUTS
+    things = library.things(effect.concept) if library is not None else 0
+    known = effect.operation == "add" and things >= FEWEST_CUTOUTS
     return known or gates.offered(effect, finished)
 
 
@@ -126,16 +129,17 @@ def card_concepts(
         }
         for e in effects:
             if e.concept == name:
-                entry[e.operation] = _shares(e)
+                entry[e.operation] = figures(e)
         for e in finished:
             if e.concept == name:
-                entry[f"{e.operation}_finished"] = _shares(e)
+                entry[f"{e.operation}_finished"] = figures(e)
         if entry["operations"]:
             entries.append(entry)
     return entries
 
 
-def _shares(e: measure.Effect) -> dict[str, float]:
+def figures(e: measure.Effect) -> dict[str, float]:
+    """An effect as the card tells it."""
     before, after = round(e.before, 3), round(e.after, 3)
     return {"scenes": e.scenes, "share_before": before, "share_after": after}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import filelock
 
-from ganpaint_engine import __version__, paths, settings
+from ganpaint_engine import __version__, paths, settings, threads
 from ganpaint_engine.client import Client
 from ganpaint_engine.errors import BadRequest, EngineUnreachable, GanpaintError, StorageUnusable
 from ganpaint_engine.service import folder, keys, protocol, security
@@ -218,6 +218,7 @@ def _start_detached(idle_minutes: float, device: str | None, bind: str | None, c
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         options = {"creationflags": flags}
+    options["env"] = threads.asleep(os.environ)
     start_log = place / "start.log"
     with start_log.open("wb") as output:
         child = subprocess.Popen(
