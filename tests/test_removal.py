@@ -3,10 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 import torch
 
 import ganpaint_engine as gp
-from ganpaint_engine import removal
+from ganpaint_engine import editing, removal
 from ganpaint_engine.window import to_array, to_tensor
 
 NOWHERE = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
@@ -126,3 +127,31 @@ def test_a_hole_with_little_around_is_smeared_in() -> None:
     (*_, last) = removal.fillings(x, mask, everywhere)
     assert np.array_equal(last.made[last.hole == 0], last.small[last.hole == 0])
     assert not (last.made == 0).all(2).any()
+
+
+@pytest.mark.parametrize(
+    ("choice", "once"),
+    [
+        ({"quality": "preview"}, True),
+        ({"quality": "preview", "composite": "alpha"}, False),
+        ({"quality": "final"}, False),
+    ],
+)
+def test_a_preview_of_a_filled_place_is_drawn_once(
+    choice: dict[str, str], once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where something of what the head draws can be seen, or is fitted, it is drawn."""
+    seen, apply = [], editing.apply
+
+    def watched(*args: object) -> editing.Drawn:
+        seen.append(apply(*args))  # type: ignore[arg-type]
+        return seen[-1]
+
+    monkeypatch.setattr(editing, "apply", watched)
+    prior = gp.load_model("churches", device="cpu")
+    photo = to_array(scene()[0], 128).clip(0, 255).astype("uint8")
+    mask = to_array(scene()[1].expand(1, 3, -1, -1) * 2 - 1, 128)[..., 0].clip(0, 255)
+    prior.open(photo).edit(mask.astype("uint8"), remove="dome", **choice)
+    (drawn,) = seen
+    assert isinstance(drawn.followed[0], removal.Filled)
+    assert torch.equal(drawn.y, drawn.y_e) == once
