@@ -48,6 +48,8 @@ LET_IN_PX = 0.8
 """Width over which parts from different places are let into each other."""
 SMOOTH_PX, MOST = 2.0, 24.0
 """Colours are drawn to those voted for on this scale, by at most so many levels."""
+ALL_THREE = np.ones((1, 3), np.float32)
+"""Sums the differences of three colours."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,9 @@ def complete(
     smeared = np.asarray(cv2.inpaint(picture, hole, 3, cv2.INPAINT_TELEA))
     for side, rounds in list(zip(SIDES, ROUNDS, strict=True))[1 if fine else 0 :]:
         small = cv2.resize(smeared, (side, side), interpolation=cv2.INTER_AREA)
-        level_of = _Level(small, _shrunk(hole, side), _shrunk(barred, side), level)
-        found = level_of.solve(offsets, rounds) if level_of.enough else None
-        if found is not None:
-            voted, offsets = found
+        search = _Search(small, _shrunk(hole, side), _shrunk(barred, side), level)
+        if search.enough:
+            voted, offsets = search.solve(offsets, rounds)
     if voted is None or offsets is None:
         return None
     return _assembled(smeared, hole, barred, voted, offsets)
@@ -101,7 +102,7 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.dilate(mask, np.ones((PATCH_PX, PATCH_PX), np.uint8))) > 0
 
 
-class _Level:
+class _Search:
     """The hole in a picture of one size: patches matched, votes counted.
 
     A patch is a row of 3·PATCH_PX² numbers. Sources are centres of patches to be taken, targets of
@@ -282,9 +283,6 @@ def enlarged(offsets: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         np.maximum(best, share, out=best)
     whole = cv2.resize(chosen, size, interpolation=cv2.INTER_NEAREST)
     return kinds.astype(np.float32)[whole]
-
-
-ALL_THREE = np.ones((1, 3), np.float32)
 
 
 class _Offsets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -19,7 +20,7 @@ EDIT_LAYER = 4
 """h: its output ``r = G_h(z)`` is an 8×8×C featuremap, after LeakyReLU and before PixelNorm."""
 
 
-class SplitGenerator(nn.Module):
+class SplitGenerator(nn.Module, ABC):
     """What editing needs of any G: layers 1..n, split at the edit layer h into stem and head.
 
     z_channels: Z. channels[i]: width of layer i's output, for i from 1 to depth. depth: n.
@@ -34,22 +35,22 @@ class SplitGenerator(nn.Module):
     is_local = False
     """Whether a crop of r draws a crop of the picture, but near its border."""
 
+    @abstractmethod
     def side(self, i: int) -> int:
         """Side of layer i's featuremap, px."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stem(self, z: Tensor, residuals: Mapping[int, Tensor] | None = None) -> Tensor:
         """Layers 1..h: z (N×Z) to ``r`` (N×C×8×8).
 
         ``residuals`` maps the number i of one of these layers to what is added to its featuremap.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def linear_head(
         self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
     ) -> Tensor:
         """As ``head``, before clamping: what losses are taken on, so that gradients survive."""
-        raise NotImplementedError
 
     def head(
         self, r: Tensor, deltas: Mapping[int, Tensor] | None = None, additive: bool = False
@@ -62,9 +63,9 @@ class SplitGenerator(nn.Module):
         return self.linear_head(r, deltas, additive).clamp(-1, 1)
 
     @property
+    @abstractmethod
     def head_weights(self) -> list[nn.Parameter]:
         """The convolutions' weights of layers h+1..n and of the output."""
-        raise NotImplementedError
 
     @property
     def edit_channels(self) -> int:

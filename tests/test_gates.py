@@ -7,7 +7,7 @@ import torch
 from benchmarks import kid
 from benchmarks.measure import Effect
 from ganpaint_engine.segmentation import CLASSES, DilatedSegmenter
-from training import gates, places, remeasure
+from training import gates, package, places
 
 SKY, GRASS, WALL, ROOF, DOME, DOOR = (
     CLASSES.index(n) for n in ("sky", "grass", "wall", "roof", "dome", "door")
@@ -121,7 +121,7 @@ def test_measured_again_a_card_says_what_is_offered_now() -> None:
     }
     raw = [Effect("dome", "remove", 20, 0.8, 0.1), Effect("dome", "add", 20, 0.0, 0.1)]
     finished = [Effect("dome", "remove", 4, 0.8, 0.05), Effect("tree", "add", 4, 0.0, 0.9)]
-    remeasure.update(entry, raw, finished, None)
+    package.put_figures(entry, raw, finished, None)
     assert entry["operations"] == ["remove", "restyle"]
     assert entry["remove"] == {"scenes": 20, "share_before": 0.8, "share_after": 0.1}
     assert entry["remove_finished"] == {"scenes": 4, "share_before": 0.8, "share_after": 0.05}

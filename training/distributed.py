@@ -62,8 +62,9 @@ def finish(workers: Workers) -> None:
 def end() -> None:
     """End a process that ``torchrun`` started and that is done, without Python's own tidying up.
 
-    What Gloo's threads still hold can abort an interpreter that is shutting down (seen once in some
-    dozens of runs, after all work was done; PyTorch's pull request 179291 tells of the same).
+    What Gloo's threads still hold can abort an interpreter that is shutting down (PyTorch's pull
+    request 179291). One of our processes was once seen to abort, when or why is not known; whatever
+    happens here, the leader has written everything by now.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         sys.stdout.flush()

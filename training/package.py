@@ -36,6 +36,8 @@ THINGS = ("tree", "dome", "door", "window", "bush")
 """Concepts with a shape, which are added after exemplars. Grass and sky have none: exemplars of
 them bring along what stands in them."""
 CELL_SHARES = {"window": 0.25, "door": 0.4, "bush": 0.4}
+MEASURED = ("remove", "add")
+"""Operations that are measured here; changes of look by ``ganpaint dissect``."""
 FEWEST_CUTOUTS = 12
 """Of a thing, for it to be offered because of them."""
 TERMS = "Apache-2.0. Trained only on scenes rendered by this project."
@@ -99,7 +101,7 @@ def passes(
 def left_out(
     effects: list[measure.Effect],
     finished: list[measure.Effect],
-    library: exemplars.Exemplars,
+    library: exemplars.Exemplars | None,
 ) -> list[str]:
     """A line about each operation that is not offered."""
     return [
@@ -123,23 +125,31 @@ def card_concepts(
             "name": name,
             "units": len(concept.units),
             "unit_iou": round(iou[name], 3),
-            "operations": [
-                e.operation for e in effects if e.concept == name and passes(e, finished, library)
-            ],
+            "operations": [],
         }
-        for e in effects:
-            if e.concept == name:
-                entry[e.operation] = figures(e)
-        for e in finished:
-            if e.concept == name:
-                entry[f"{e.operation}_finished"] = figures(e)
+        put_figures(entry, effects, finished, library)
         if entry["operations"]:
             entries.append(entry)
     return entries
 
 
-def figures(e: measure.Effect) -> dict[str, float]:
-    """An effect as the card tells it."""
+def put_figures(
+    entry: dict[str, Any],
+    effects: list[measure.Effect],
+    finished: list[measure.Effect],
+    library: exemplars.Exemplars | None,
+) -> None:
+    """Put what the judge saw of a concept into its entry of the card, and what is offered of it."""
+    offered = []
+    for suffix, found in (("", effects), ("_finished", finished)):
+        for e in (e for e in found if e.concept == entry["name"]):
+            entry[e.operation + suffix] = _shares(e)
+            if not suffix and passes(e, finished, library):
+                offered.append(e.operation)
+    entry["operations"] = offered + [o for o in entry["operations"] if o not in MEASURED]
+
+
+def _shares(e: measure.Effect) -> dict[str, float]:
     before, after = round(e.before, 3), round(e.after, 3)
     return {"scenes": e.scenes, "share_before": before, "share_after": after}
 

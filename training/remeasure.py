@@ -3,15 +3,15 @@
     python -m training.remeasure models/churches scenes128.npz
 
 The engine goes on after a package was built: how a place is filled is not in the weights. The
-concepts' figures, raw and finished, their gates and what is offered are measured as
-``training.package`` does it; nothing else of the card changes.
+concepts' figures, raw and finished, their gates, what is offered and what is left out are measured
+as ``training.package`` does it; nothing else of the card changes.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,11 @@ from torch import nn
 
 from benchmarks import measure
 from benchmarks.bundled_model import JUDGE, finished_edit, load_judge
-from benchmarks.measure import Effect
-from ganpaint_engine.exemplars import Exemplars
 from ganpaint_engine.model_package import CARD
 from ganpaint_engine.prior import Prior, load_model
 from training import gates
 from training.data import Scenes
-from training.package import figures, passes, print_effects
-
-MEASURED = ("add", "remove")
+from training.package import left_out, print_effects, put_figures
 
 
 def remeasure(prior: Prior, judge: nn.Module, held: Scenes, most: int) -> dict[str, Any]:
@@ -35,26 +31,16 @@ def remeasure(prior: Prior, judge: nn.Module, held: Scenes, most: int) -> dict[s
     pictures, labels = list(held.pictures.permute(0, 2, 3, 1).numpy()), list(held.labels.numpy())
     raw = measure.effects(prior, judge, pictures, labels)
     finished = measure.effects(prior, judge, pictures, labels, finished_edit, most=most)
-    card = json.loads(json.dumps(prior.info.card))
+    card = copy.deepcopy(prior.info.card)
     for entry in card["concepts"]:
-        update(entry, raw, finished, prior.exemplars)
+        put_figures(entry, raw, finished, prior.exemplars)
     known = card["measured"]["held_out_psnr_db"], card["measured"]["outside_unchanged"]
     card["measured"]["gates"] = gates.table(raw, known[1], known[0])
+    again = tuple(f"{e.operation} {e.concept}:" for e in raw)
+    others = [line for line in card["left_out"] if not line.startswith(again)]
+    card["left_out"] = left_out(raw, finished, prior.exemplars) + others
     print_effects(raw, finished, card["left_out"])
-    return dict(card)
-
-
-def update(
-    entry: dict[str, Any], raw: list[Effect], finished: list[Effect], library: Exemplars | None
-) -> None:
-    """Put a concept's figures into its entry, and what is offered of what was measured."""
-    offered = []
-    for suffix, effects in (("", raw), ("_finished", finished)):
-        for effect in (e for e in effects if e.concept == entry["name"]):
-            entry[effect.operation + suffix] = figures(effect)
-            if not suffix and passes(effect, finished, library):
-                offered.append(effect.operation)
-    entry["operations"] = offered + [o for o in entry["operations"] if o not in MEASURED]
+    return card
 
 
 def main() -> None:
@@ -71,7 +57,7 @@ def main() -> None:
     card = remeasure(prior, load_judge(args.judge), held, args.finished)
     new = prior.info.path / (CARD + ".new")
     new.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    os.replace(new, prior.info.path / CARD)
+    new.replace(prior.info.path / CARD)
 
 
 if __name__ == "__main__":
