@@ -251,7 +251,7 @@ def paste_back(rounds: int, clock: Clock) -> list[Row]:
     work = {"paste": lambda: paste.paste(photo, stroke, place, before, after, 0, detail=8.0, x=x)}
     inside = torch.from_numpy(stroke.seen(place, prior.resolution))[None, None]
     nowhere = torch.zeros(1, 1, GRID, GRID, dtype=torch.bool)
-    found = removal.fillings(x, inside, nowhere)[0]
+    found = removal.Place(x, inside, nowhere).fill(1)[0]
 
     def filled() -> None:
         picture = removal.filling(window.crop(photo, place), found)

@@ -103,10 +103,14 @@ def apply(
     this many cells around the strokes (for want of memory); beyond it both are the photo's.
     """
     r_e, kept = inverted.r, torch.ones_like(inverted.x[:, :1])
-    followed = []
     with torch.no_grad():
-        for wish, mask in edits:
-            r_e, match = _edited(prior, inverted, r_e, mask, wish)
+        fillings = [_filled(prior, inverted, mask, wish) for wish, mask in edits]
+        undrawn = None not in fillings and _is_sketch(edits[-1][0])
+        followed: list[Match | Filled | None] = []
+        for (wish, mask), filled in zip(edits, fillings, strict=True):
+            match: Match | Filled | None = filled
+            if not undrawn:
+                r_e, match = _edited(prior, inverted, r_e, mask, wish, filled)
             followed.append(match)
             kept = kept * (1 - mask)
         mask_e = _mask_e(prior, 1 - kept)
@@ -120,7 +124,7 @@ def apply(
         prior, part, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
     )
     with torch.no_grad():
-        if _needs_no_drawing(wish, followed):
+        if undrawn:
             y = y_e = head(part.r)
         elif margin is not None:  # one after the other takes half the memory
             y, y_e = head(part.r), head(r_e)
@@ -134,10 +138,9 @@ def apply(
     return Drawn(*whole, tuple(followed))
 
 
-def _needs_no_drawing(wish: Wish, followed: Sequence[Match | Filled | None]) -> bool:
-    """Whether nothing of what the head would draw is seen: a preview of places that are filled."""
-    filled = all(isinstance(one, Filled) for one in followed)
-    return filled and wish.quality == "preview" and wish.composite == compositing.RESIDUAL
+def _is_sketch(wish: Wish) -> bool:
+    """Whether of a place that is filled nothing is seen of what the head would draw there."""
+    return wish.quality == "preview" and wish.composite == compositing.RESIDUAL
 
 
 def things(
@@ -280,12 +283,20 @@ def fine_detail(
 
 
 def _edited(
-    prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish
+    prior: Prior,
+    inverted: Inversion,
+    r: Tensor,
+    mask: Tensor,
+    wish: Wish,
+    filled: Filled | None,
 ) -> tuple[Tensor, Match | Filled | None]:
     """r_e of a wish upon r, which may be edited already, and what it follows, as in ``Drawn``.
-    mask: as for ``apply``."""
+    mask: as for ``apply``. filled: what the stroke is filled with from around."""
     u, library = window.stroke_on_grid(mask), prior.exemplars
     concept, s, look = wish.concept, wish.strength, wish.look
+    if filled is not None:
+        there = removal.seen(prior.encoder, filled, inverted.x)
+        return concepts.edit(r, u * min(s, 1.0), there), filled
     match wish.operation:
         case "add" if wish.like:
             return concepts.add(r, u, concept, s, look), None
@@ -293,55 +304,36 @@ def _edited(
             cover = F.adaptive_avg_pool2d(mask, GRID)
             wanted = look if wish.variant else None
             least = concept.p if isinstance(wish.asked_strength, str) else None
-            more = _more_of_it(prior, inverted, mask, wish)
-            if more is not None:
-                return concepts.edit(r, u * min(s, 1.0), more[1]), more[0]
             found = library.find(r, cover, concept, wish.seed, wanted) if library else None
             return exemplars.followed(r, u, concept, found, s, wanted, least), found
         case "remove":
-            return _without(prior, inverted, r, mask, wish)
+            # Where the model does not know such pictures, its exemplars' surroundings are not the
+            # photo's, and the photo's own cells come first (docs/photographs.md).
+            own = wish.seed == 0 and library is not None and not prior.knows(inverted)
+            seed = max(wish.seed - 1, 0)
+            return exemplars.take_out(r, u, concept, library, s, seed, own), None
         case _:
             return concepts.restyle(r, u, concept, concept.p if look is None else look, s), None
 
 
-def _more_of_it(
-    prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish
-) -> tuple[Filled, Tensor] | None:
-    """What a stroke is filled with where the photo has what is to be added, as it has it: more of
-    its own grass or sky, and r of that. None for things, which are not made of more of the same,
-    and for looks that are wished by name."""
-    library = prior.exemplars
-    if library is None or wish.concept.name in library.names or wish.variant:
-        return None
-    likes = concepts.presence(inverted.r, wish.concept) >= 1
-    return removal.from_around(
-        *(prior.encoder, [wish.concept], inverted.x, mask, likes, wish.seed),
-        only=True,
-        kept=inverted.fillings,
-    )
+def _filled(prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish) -> Filled | None:
+    """What a stroke is filled with from around it: the place of a thing that is removed; or where
+    the photo has the grass or the sky that is to be added, more of its own.
 
-
-def _without(
-    prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish
-) -> tuple[Tensor, Filled | None]:
-    """r_e of a removal, and what it was filled with: a thing's place, where enough is around.
-
-    Else, and for ground and sky, which have nothing behind them, exemplars are followed; but where
-    the model does not know such pictures, their surroundings are not the photo's, and its own cells
-    come first (docs/photographs.md).
+    None where too little is around, for what a removed ground or sky leaves (nothing is behind
+    them), for added things (they are not made of more of the same), and for looks that are wished
+    by name or picked.
     """
-    concept, s, library = wish.concept, wish.strength, prior.exemplars
-    u, first = window.stroke_on_grid(mask), wish.seed == 0
-    if library is None or concept.name in library.names:
-        known = library.names if library is not None else ()
-        things = [concept, *(prior.concept(n) for n in known if n in prior.concepts)]
-        likes = concepts.presence(inverted.r, concept) >= 1
-        behind = removal.from_around(
-            *(prior.encoder, things, inverted.x, mask, likes, wish.seed),
-            kept=inverted.fillings,
-        )
-        if behind is not None:
-            filled, there = behind
-            return concepts.edit(r, u * min(s, 1.0), there), filled
-    own = first and library is not None and not prior.knows(inverted)
-    return exemplars.take_out(r, u, concept, library, s, max(wish.seed - 1, 0), own), None
+    library, concept = prior.exemplars, wish.concept
+    thing = library is None or concept.name in library.names
+    adding = wish.operation == "add"
+    if thing == adding or wish.operation == "restyle" or wish.variant or wish.like:
+        return None
+    likes = there = concepts.presence(inverted.r, concept)
+    if not adding:
+        names = [n for n in (library.names if library else ()) if n in prior.concepts]
+        others = [concepts.presence(inverted.r, prior.concept(name)) for name in names]
+        there = torch.stack([likes, *others]).amax(0)
+    return removal.from_around(
+        *(inverted.x, mask, likes >= 1, there, wish.seed), only=adding, kept=inverted.fillings
+    )

@@ -1,27 +1,26 @@
 """What a stroke is filled with from around it: what stands where a thing was, or more of the grass
 and sky that the photo has.
 
-The hole is completed in a small picture of the window from its own parts, in several ways. E sees
-them; r_e is what it sees in the likeliest. For the new pixels the photo's own are taken from where
-each part came from, with all their detail and grain.
+The hole is completed in a small picture of the window from its own parts, in several ways. r_e is
+what E sees in the likeliest. For the new pixels the photo's own are taken from where each part came
+from, with all their detail and grain.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ganpaint_engine import completion, concepts
-from ganpaint_engine.concepts import Concept
+from ganpaint_engine import completion
 from ganpaint_engine.cutouts import Cutout
-from ganpaint_engine.encoder import GRID, Encoder
+from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.window import resize, to_array
 
@@ -37,11 +36,28 @@ SOLVED_PX = 96
 """Side of the picture in which the hole is filled. A preview has to wait for it."""
 LEVEL = 30.0
 """How much being from another height counts, as in ``completion.complete``."""
-WAYS = ((False, 0.0, True), (True, LEVEL, True), (False, 0.0, False))
-"""How it is filled: whether from the thing's likes too; and ``level`` and ``fine`` as in
-``completion.complete``."""
-HELD, STEPS = 0.3, 0.7
-"""Weights of the concept's presence in a filling and of the step at its edge."""
+
+
+class Way(NamedTuple):
+    """How a hole is filled. free: also from the thing's likes. level, fine: as in
+    ``completion.complete``."""
+
+    free: bool
+    level: float
+    fine: bool
+
+
+BARRED = Way(False, 0.0, True), Way(False, 0.0, False)
+"""Without the thing's likes, where enough else is left."""
+FREE = (Way(True, LEVEL, True),)
+WAYS = BARRED[0], *FREE, BARRED[1]
+"""All, in the order in which they are tried."""
+AT_ONCE = 2
+"""Ways that are tried for the likeliest; the others are for further seeds, and a preview does not
+wait for them."""
+HELD = 0.2
+"""What it counts against a filling to be wholly of what is unwanted, as a step of so much of the
+range [-1, 1] all along its edge."""
 SEAM_PX, MOST_SEAM = 2.0, 28.0
 """Width over which colours at the hole's edge are compared, and most that is evened out there, in
 levels of 255."""
@@ -61,39 +77,78 @@ class Filled:
     made: np.ndarray
     offsets: np.ndarray
 
+    @cached_property
+    def edge(self) -> np.ndarray:
+        """The hole's outermost pixels, S×S float32 in {0, 1}."""
+        return np.asarray(self.hole - cv2.erode(self.hole, np.ones((3, 3), np.uint8)), np.float32)
 
-Fillings = dict[bytes, list[tuple[Filled, Tensor]]]
-"""What strokes of a window were filled with, and r of that, the likeliest first; by what tells one
-stroke, and what it was for, from another."""
+    @cached_property
+    def step(self) -> np.ndarray:
+        """How much brighter it is outside of the hole's edge than inside, S×S×3 float32."""
+        inside = self.hole.astype(np.float32)
+        sides = []
+        for weight, picture in ((inside, self.made), (1 - inside, self.small)):
+            near = cv2.GaussianBlur(weight, (0, 0), SEAM_PX)[..., None]
+            mean = cv2.GaussianBlur(picture * weight[..., None], (0, 0), SEAM_PX)
+            sides.append(mean / np.maximum(near, 1e-3))
+        return np.asarray(sides[1] - sides[0])
+
+    @property
+    def roughness(self) -> float:
+        """The mean step at the hole's edge, in the units of [-1, 1]."""
+        total = (np.abs(self.step).mean(2) * self.edge).sum()
+        return float(total / max(self.edge.sum(), 1.0) / 127.5)
 
 
-def fillings(x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> list[Filled]:
-    """The window's picture with the stroke filled by parts of the rest, in several ways.
+class Place:
+    """A stroke in a window, and what it is filled with.
 
-    x: 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools, the cells that
-    hold the concept: the place of a tree should not be filled with another one. only: instead, it
-    should be filled with them, and nothing else. Nothing where the stroke covers
-    nothing, or more than LARGEST of the window, or where there are too few to be filled with.
+    x: the window, 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools,
+    the cells that hold the concept: the place of a tree should not be filled with another one.
+    only: instead, it should be filled with them, and nothing else.
     """
-    hole = _hole(mask, SOLVED_PX)
-    if not hole.any() or hole.mean() > LARGEST:
-        return []
-    cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
-    barred = hole | np.asarray(cv2.resize(cells, hole.shape, interpolation=cv2.INTER_NEAREST))
-    if only and 1 - barred.mean() < ENOUGH:
-        return []
-    bound = only or 1 - barred.mean() >= LEFT
-    small = np.clip(np.rint(to_array(x, SOLVED_PX)), 0, 255).astype(np.uint8)
-    found = []
-    for free, level, fine in WAYS:
-        if (free and not only) or (bound and not free):
-            done = completion.complete(small, hole, hole if free else barred, level, fine)
+
+    def __init__(self, x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> None:
+        self.hole, self.only = _hole(mask, SOLVED_PX), only
+        self.found: list[Filled] = []
+        """What was found so far."""
+        cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
+        cells = np.asarray(cv2.resize(cells, self.hole.shape, interpolation=cv2.INTER_NEAREST))
+        self.barred = self.hole | cells
+        self.left = self._ways()
+        if self.left:
+            self.small = np.clip(np.rint(to_array(x, SOLVED_PX)), 0, 255).astype(np.uint8)
+            self.smeared = completion.smeared(self.small, self.hole)
+
+    def _ways(self) -> list[Way]:
+        """The ways it can be filled in: none where the stroke covers nothing, or more than LARGEST
+        of the window, or where there is too little to be filled with."""
+        left = 1 - float(self.barred.mean())
+        if not self.hole.any() or self.hole.mean() > LARGEST or (self.only and left < ENOUGH):
+            return []
+        if self.only:
+            return list(BARRED)
+        return list(WAYS if left >= LEFT else FREE)
+
+    def fill(self, count: int = len(WAYS)) -> list[Filled]:
+        """Try ways until so many fillings are found, or all were tried; all that were found."""
+        tried = self.left
+        while self.left and len(self.found) < count:
+            way, *self.left = self.left
+            barred = self.hole if way.free else self.barred
+            done = completion.complete(self.smeared, self.hole, barred, way.level, way.fine)
             if done is not None:
-                found.append(Filled(small, hole, done.picture, done.offsets))
-    if not found and not only:  # little is around: smeared in is better than nothing
-        smeared = cv2.inpaint(small, hole, 3, cv2.INPAINT_TELEA)
-        found.append(Filled(small, hole, np.asarray(smeared), np.zeros((*hole.shape, 2), np.int64)))
-    return found
+                self.found.append(Filled(self.small, self.hole, done.picture, done.offsets))
+        if tried and not self.found and not self.only:
+            # Little is around: smeared in is better than nothing.
+            away = np.zeros((*self.hole.shape, 2), np.int64)
+            self.found.append(Filled(self.small, self.hole, self.smeared, away))
+        return self.found
+
+
+Fillings = dict[bytes, Place]
+"""Strokes of a window, their likeliest filling first; by what tells one stroke, and what it was
+for, from another."""
 
 
 def _hole(mask: Tensor, side: int) -> np.ndarray:
@@ -105,54 +160,50 @@ def _hole(mask: Tensor, side: int) -> np.ndarray:
 
 
 def from_around(
-    encoder: Encoder,
-    things: Sequence[Concept],
     x: Tensor,
     mask: Tensor,
     likes: Tensor,
+    there: Tensor,
     seed: int = 0,
     only: bool = False,
     kept: Fillings | None = None,
-) -> tuple[Filled, Tensor] | None:
-    """The likeliest filling by what E sees (``seed`` 0; 1 the next), and its r, 1×C×8×8.
+) -> Filled | None:
+    """The likeliest filling (``seed`` 0; 1 the next); None where there is none.
 
-    things: what should not be under the stroke then (``only``: the one that should). kept: what was
-    found before for this x; it grows. Else as for ``fillings``; None where there are none.
+    there: 1×1×8×8 in [0, 1], how much each cell of the window holds of what should not be under the
+    stroke then (``only``: of what should). kept: what was found before for this x; it grows. Else
+    as for ``Place``.
     """
     kept = {} if kept is None else kept
-    key = mask.cpu().numpy().tobytes() + likes.cpu().numpy().tobytes()
-    names = ",".join(thing.name for thing in things)
-    key = hashlib.blake2b(key + names.encode() + bytes([only])).digest()
-    if key not in kept:
+    told = (mask, likes, there)
+    key = hashlib.blake2b(b"".join(one.cpu().numpy().tobytes() for one in told) + bytes([only]))
+    place = kept.get(key.digest())
+    if place is None:
         if len(kept) >= KEPT:
             kept.clear()
-        kept[key] = _ranked(encoder, things, fillings(x, mask, likes, only), mask, only)
-    found = kept[key]
+        place = kept[key.digest()] = Place(x, mask, likes, only)
+        cells = there[0, 0].float().cpu().numpy()
+        place.fill(AT_ONCE).sort(key=lambda one: _unlikeliness(one, 1 - cells if only else cells))
+    found = place.fill(seed + 1)
     return found[seed % len(found)] if found else None
 
 
-@torch.no_grad()
-def _ranked(
-    encoder: Encoder,
-    things: Sequence[Concept],
-    found: list[Filled],
-    mask: Tensor,
-    only: bool,
-) -> list[tuple[Filled, Tensor]]:
-    """Fillings with their r, the likeliest first: those in which E sees no things under the stroke
-    (``only``: the one), and without a step at their edge."""
-    if not found:
-        return []
-    side = mask.shape[-1]
-    pictures = np.stack([resize(one.made.astype(np.float32), side) for one in found])
-    r = encoder(torch.from_numpy(pictures).permute(0, 3, 1, 2).to(mask) / 127.5 - 1)
-    u = F.adaptive_max_pool2d(mask, GRID)
-    there = torch.stack([concepts.presence(r, thing) for thing in things]).amax(0)
-    held = (there * u).sum((1, 2, 3)) / u.sum()
-    held = 1 - held if only else held
-    steps = torch.tensor([_roughness(one) for one in found]).to(held)
-    order = (HELD * held + STEPS * steps).argsort(stable=True).tolist()
-    return [(found[n], r[n : n + 1]) for n in order]
+def seen(encoder: Encoder, found: Filled, like: Tensor) -> Tensor:
+    """r of a filling, 1×C×8×8: what E sees in it. like: the window, 1×3×R×R."""
+    picture = resize(found.made.astype(np.float32), like.shape[-1])
+    with torch.no_grad():
+        return encoder(torch.from_numpy(picture).permute(2, 0, 1)[None].to(like) / 127.5 - 1)
+
+
+def _unlikeliness(found: Filled, unwanted: np.ndarray) -> float:
+    """How much of a filling was taken from cells that hold what is unwanted (8×8 in [0, 1]), and
+    the step at its edge."""
+    side = len(found.hole)
+    rows, columns = np.nonzero(found.hole)
+    away = found.offsets[rows, columns]
+    there = np.clip(rows + away[:, 0], 0, side - 1), np.clip(columns + away[:, 1], 0, side - 1)
+    held = cv2.resize(unwanted, (side, side), interpolation=cv2.INTER_LINEAR)[there].mean()
+    return HELD * float(held) + found.roughness
 
 
 def filling(photo: np.ndarray, found: Filled) -> Cutout:
@@ -178,32 +229,14 @@ def filling(photo: np.ndarray, found: Filled) -> Cutout:
     return Cutout(rgba.round().astype(np.uint8), box, np.full(3, 128.0))
 
 
-def _step(found: Filled) -> tuple[np.ndarray, np.ndarray]:
-    """How much brighter it is outside of the hole's edge than inside, S×S×3; and the edge, S×S."""
-    inside = found.hole.astype(np.float32)
-    sides = []
-    for weight, picture in ((inside, found.made), (1 - inside, found.small)):
-        near = cv2.GaussianBlur(weight, (0, 0), SEAM_PX)[..., None]
-        mean = cv2.GaussianBlur(picture * weight[..., None], (0, 0), SEAM_PX)
-        sides.append(mean / np.maximum(near, 1e-3))
-    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8))
-    return np.asarray(sides[1] - sides[0]), edge
-
-
-def _roughness(found: Filled) -> float:
-    """The mean step at the hole's edge, in the units of [-1, 1]."""
-    step, edge = _step(found)
-    return float((np.abs(step).mean(2) * edge).sum() / max(edge.sum(), 1.0) / 127.5)
-
-
 def _evened(found: Filled) -> np.ndarray:
     """What to add to the filling for its colours to meet the photo's at the hole's edge: S×S×3.
 
     The step across the edge, continued smoothly into the hole. A large one is no seam but a thing
     that ends there.
     """
-    step, edge = _step(found)
-    edge = edge * (np.abs(step).max(2) < MOST_SEAM).astype(np.float32)
+    step = found.step
+    edge = found.edge * (np.abs(step).max(2) < MOST_SEAM).astype(np.float32)
     total, weight = np.zeros(step.shape, np.float32), np.full(edge.shape, 1e-6, np.float32)
     for sigma in (2.0, 4.0, 8.0, 16.0):  # nearer places weigh more
         total += np.float32(1 / sigma) * cv2.GaussianBlur(step * edge[..., None], (0, 0), sigma)

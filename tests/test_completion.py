@@ -1,5 +1,7 @@
 """A hole completed from the rest of its picture."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,12 @@ def hole_at(top: int, left: int, bottom: int, right: int) -> np.ndarray:
     hole = np.zeros((SIDE, SIDE), np.uint8)
     hole[top:bottom, left:right] = 1
     return hole
+
+
+def complete(
+    picture: np.ndarray, hole: np.ndarray, *how: Any, **more: Any
+) -> completion.Completed | None:
+    return completion.complete(completion.smeared(picture, hole), hole, *how, **more)
 
 
 def checks(period: int) -> np.ndarray:
@@ -38,7 +46,7 @@ def test_a_pattern_goes_on_through_the_hole(period: int, fine: bool) -> None:
     truth, hole = checks(period), hole_at(36, 36, 62, 62)
     spoiled = truth.copy()
     spoiled[hole > 0] = (230, 20, 20)
-    done = completion.complete(spoiled, hole, hole, fine=fine)
+    done = complete(spoiled, hole, hole, fine=fine)
     assert done is not None
     off = np.abs(done.picture.astype(int) - truth).mean(2)[hole > 0]
     assert off.mean() < 10, "a smear through the board is 60 off"
@@ -49,7 +57,7 @@ def test_an_edge_goes_on_through_the_hole() -> None:
     truth[:50] = (120, 170, 230)
     hole, spoiled = hole_at(34, 30, 66, 60), truth.copy()
     spoiled[hole > 0] = 255
-    done = completion.complete(spoiled, hole, hole)
+    done = complete(spoiled, hole, hole)
     assert done is not None
     off = np.abs(done.picture.astype(int) - truth).mean(2)[hole > 0]
     assert (off < 12).mean() > 0.9
@@ -68,7 +76,7 @@ def test_any_hole_is_completed_or_refused(
     (top, bottom), (left, right) = sorted(box[:2]), sorted(box[2:])
     hole, picture = hole_at(top, left, bottom + 1, right + 1), photo(seed)
     before = picture.copy()
-    done = completion.complete(picture, hole, hole, level, fine)
+    done = complete(picture, hole, hole, level, fine)
     assert np.array_equal(picture, before), "the input stays as it was"
     if done is None:
         assert hole.mean() > 0.3
@@ -88,7 +96,7 @@ def test_nothing_is_taken_from_where_it_is_barred() -> None:
     hole = hole_at(30, 40, 60, 70)
     barred = hole.copy()
     barred[:, :32] = 1
-    done = completion.complete(picture, hole, barred)
+    done = complete(picture, hole, barred)
     assert done is not None
     columns = np.indices((SIDE, SIDE))[1] + done.offsets[..., 1]
     assert (columns[hole > 0] >= 32).all()
@@ -96,8 +104,8 @@ def test_nothing_is_taken_from_where_it_is_barred() -> None:
 
 def test_level_keeps_to_the_same_height() -> None:
     picture, hole = photo(4), hole_at(40, 40, 60, 60)
-    free = completion.complete(picture, hole, hole)
-    kept = completion.complete(picture, hole, hole, level=1000.0)
+    free = complete(picture, hole, hole)
+    kept = complete(picture, hole, hole, level=1000.0)
     assert free is not None
     assert kept is not None
     assert np.abs(kept.offsets[..., 0]).max() <= 6 < np.abs(free.offsets[..., 0]).max()
@@ -106,7 +114,7 @@ def test_level_keeps_to_the_same_height() -> None:
 def test_too_little_to_take_from_is_refused() -> None:
     hole = hole_at(0, 0, 96, 96)
     hole[:, :4] = 0
-    assert completion.complete(photo(1), hole, hole) is None
+    assert complete(photo(1), hole, hole) is None
 
 
 def test_the_number_of_threads_makes_no_difference() -> None:
@@ -115,7 +123,7 @@ def test_the_number_of_threads_makes_no_difference() -> None:
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(completion.complete(picture, hole, hole))
+            found.append(complete(picture, hole, hole))
     finally:
         torch.set_num_threads(before)
     first = found[0]

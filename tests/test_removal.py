@@ -30,7 +30,7 @@ def stripes(side: int) -> np.ndarray:
 
 
 def test_the_hole_is_filled_from_around_it() -> None:
-    found = removal.fillings(*scene(), NOWHERE)
+    found = removal.Place(*scene(), NOWHERE).fill()
     assert len(found) == len(removal.WAYS)
     for one in found:
         around = one.small[one.hole == 0].reshape(-1, 3).astype(int)
@@ -48,7 +48,7 @@ def test_the_same_picture_is_always_filled_the_same() -> None:
     mask[..., 10:20, 7:23] = 1
 
     def filled(_: int) -> list[np.ndarray]:
-        return [found.made for found in removal.fillings(x, mask, NOWHERE)]
+        return [found.made for found in removal.Place(x, mask, NOWHERE).fill()]
 
     with ThreadPoolExecutor(8) as pool:
         others = list(pool.map(filled, range(24)))
@@ -59,8 +59,8 @@ def test_the_same_picture_is_always_filled_the_same() -> None:
 
 def test_too_large_a_hole_is_not_filled() -> None:
     x, _ = scene()
-    assert removal.fillings(x, torch.ones(1, 1, 64, 64), NOWHERE) == []
-    assert removal.fillings(x, torch.zeros(1, 1, 64, 64), NOWHERE) == []
+    assert removal.Place(x, torch.ones(1, 1, 64, 64), NOWHERE).fill() == []
+    assert removal.Place(x, torch.zeros(1, 1, 64, 64), NOWHERE).fill() == []
 
 
 def test_nothing_is_taken_from_the_things_likes() -> None:
@@ -68,7 +68,7 @@ def test_nothing_is_taken_from_the_things_likes() -> None:
     x[:, :, :, :20] = torch.tensor([-0.9, 0.9, -0.9]).view(1, 3, 1, 1)
     likes = NOWHERE.clone()
     likes[..., :3] = True
-    for (free, *_), one in zip(removal.WAYS, removal.fillings(x, mask, likes), strict=True):
+    for (free, *_), one in zip(removal.WAYS, removal.Place(x, mask, likes).fill(), strict=True):
         inside = one.made[one.hole > 0].astype(int)
         if not free:
             assert not (inside[:, 1] > inside[:, 0] + 50).any()
@@ -78,7 +78,7 @@ def test_detail_is_the_photos_own() -> None:
     photo = stripes(512)
     mask = torch.zeros(1, 1, 128, 128)
     mask[..., 46:82, 46:82] = 1
-    found = removal.fillings(to_tensor(photo, 128), mask, NOWHERE)[0]
+    found = removal.Place(to_tensor(photo, 128), mask, NOWHERE).fill()[0]
     cutout = removal.filling(photo, found)
     x0, _, x1, _ = (v * 512 for v in cutout.box)
     width = cutout.rgba.shape[1]
@@ -109,14 +109,14 @@ def test_what_the_photo_has_is_added_as_the_photo_has_it() -> None:
     mask[:, :, 14:30, 24:40] = 1
     likes = NOWHERE.clone()
     likes[..., 3:, :] = True
-    found = removal.fillings(x, mask, likes, only=True)
+    found = removal.Place(x, mask, likes, only=True).fill()
     assert found
     for one in found:
         inside = one.made[one.hole > 0].astype(int)
         assert (inside[:, 1] - inside[:, 0] > 60).mean() > 0.9
     likes[..., :] = False
     likes[..., 7, 7] = True
-    assert removal.fillings(x, mask, likes, only=True) == [], "too little to be filled with"
+    assert removal.Place(x, mask, likes, only=True).fill() == [], "too little to be filled with"
 
 
 def test_a_hole_with_little_around_is_smeared_in() -> None:
@@ -124,7 +124,7 @@ def test_a_hole_with_little_around_is_smeared_in() -> None:
     mask[:] = 0
     mask[..., 10:52, 14:50] = 1
     everywhere = ~NOWHERE
-    (*_, last) = removal.fillings(x, mask, everywhere)
+    (*_, last) = removal.Place(x, mask, everywhere).fill()
     assert np.array_equal(last.made[last.hole == 0], last.small[last.hole == 0])
     assert not (last.made == 0).all(2).any()
 

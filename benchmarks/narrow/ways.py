@@ -227,10 +227,10 @@ class Maker:
         """r_e of a removal."""
         u, library = window.stroke_on_grid(mask), self.prior.exemplars
         if way.fill == "around" and library is not None and concept.name in library.names:
-            likes = concepts.presence(opened.r, concept) >= 1
-            found = removal.from_around(self.prior.encoder, [concept], opened.x, mask, likes)
-            behind = found[1] if found is not None else None
-            if behind is not None:
+            there = concepts.presence(opened.r, concept)
+            found = removal.from_around(opened.x, mask, there >= 1, there)
+            if found is not None:
+                behind = removal.seen(self.prior.encoder, found, opened.x)
                 return concepts.edit(opened.r, u, behind)
         own = way.fill != "exemplar"
         return exemplars.take_out(opened.r, u, concept, library, own=own)
