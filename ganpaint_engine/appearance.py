@@ -8,6 +8,7 @@ shade come from the scene, not from the look.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -85,6 +86,12 @@ def to_lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).reshape(np.shape(rgb))
 
 
+def to_rgb(lab: np.ndarray) -> np.ndarray:
+    """…×3 CIELAB values to sRGB in [0, 255]; colours that sRGB lacks are clipped."""
+    flat = np.asarray(lab, np.float32).reshape(1, -1, 3)
+    return np.clip(cv2.cvtColor(flat, cv2.COLOR_LAB2RGB), 0, 1).reshape(np.shape(lab)) * 255
+
+
 def name_of(concept: str, rgb: np.ndarray) -> str:
     """What a concept of that mean colour (3 sRGB values) is called: ``autumn``, ``copper``…"""
     known = NAMED_LOOKS.get(concept, COLOURS)
@@ -92,6 +99,15 @@ def name_of(concept: str, rgb: np.ndarray) -> str:
     places = to_lab(np.array(list(known.values()))) * weight
     distance = np.linalg.norm(places - to_lab(rgb) * weight, axis=1)
     return list(known)[int(distance.argmin())]
+
+
+def meant(concept: str, name: str, rgb: Sequence[int]) -> np.ndarray:
+    """The colour that a look should have, 3 sRGB values: halfway from what was measured to what its
+    name says, for a mean over a thing's cells is paled by what shows through, and has its scenes'
+    light."""
+    said = NAMED_LOOKS.get(concept, COLOURS).get(name)
+    places = [to_lab(np.array(one)) for one in ((rgb,) if said is None else (rgb, said))]
+    return to_rgb(np.mean(places, axis=0))
 
 
 def mean_colours(pictures: Tensor, present: Tensor) -> np.ndarray:

@@ -21,6 +21,7 @@ from ganpaint_engine import (
     detail,
     exemplars,
     inversion,
+    recolour,
     removal,
     window,
 )
@@ -30,6 +31,7 @@ from ganpaint_engine.inversion import Step
 from ganpaint_engine.layers import eight_bits
 from ganpaint_engine.paste import Thing
 from ganpaint_engine.prior import PHOTO_STEPS, Inversion, OnStep, Prior, cells_to_px
+from ganpaint_engine.recolour import Recolouring
 from ganpaint_engine.removal import Filled
 from ganpaint_engine.stack import Stack
 from ganpaint_engine.wishes import Wish
@@ -43,14 +45,19 @@ EDIT_LR = 0.05  # at 0.1, the steps that get so far leave grain
 LIGHT = 0.5  # how much of the difference of light between photo and exemplar a thing takes on
 
 
+Followed = Match | Filled | Recolouring | None
+"""What new pixels are of: an exemplar, what a place is filled with, the photo's own in other
+colours, or what the head draws alone."""
+OF_THE_PHOTO = Filled, Recolouring
+
+
 class Drawn(NamedTuple):
     """The window's picture before and after the edits, under their δ: y, y_e, 1×3×R×R (y for both
-    where nothing of y_e would be seen); and for each edit the exemplar that it followed, or what
-    its place was filled with, or None."""
+    where nothing of y_e would be seen); and for each edit what it followed."""
 
     y: Tensor
     y_e: Tensor
-    followed: tuple[Match | Filled | None, ...]
+    followed: tuple[Followed, ...]
 
 
 @dataclass(frozen=True)
@@ -103,14 +110,11 @@ def apply(
     this many cells around the strokes (for want of memory); beyond it both are the photo's.
     """
     r_e, kept = inverted.r, torch.ones_like(inverted.x[:, :1])
+    followed: list[Followed] = []
     with torch.no_grad():
-        fillings = [_filled(prior, inverted, mask, wish) for wish, mask in edits]
-        undrawn = None not in fillings and _is_sketch(edits[-1][0])
-        followed: list[Match | Filled | None] = []
-        for (wish, mask), filled in zip(edits, fillings, strict=True):
-            match: Match | Filled | None = filled
-            if not undrawn:
-                r_e, match = _edited(prior, inverted, r_e, mask, wish, filled)
+        alone = len(edits) == 1 and _is_sketch(edits[-1][0])
+        for wish, mask in edits:
+            r_e, match = _edited(prior, inverted, r_e, mask, wish, alone)
             followed.append(match)
             kept = kept * (1 - mask)
         mask_e = _mask_e(prior, 1 - kept)
@@ -124,7 +128,7 @@ def apply(
         prior, part, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
     )
     with torch.no_grad():
-        if undrawn:
+        if _is_sketch(wish) and all(isinstance(one, OF_THE_PHOTO) for one in followed):
             y = y_e = head(part.r)
         elif margin is not None:  # one after the other takes half the memory
             y, y_e = head(part.r), head(r_e)
@@ -139,7 +143,7 @@ def apply(
 
 
 def _is_sketch(wish: Wish) -> bool:
-    """Whether of a place that is filled nothing is seen of what the head would draw there."""
+    """Whether nothing is seen of what the head would draw where new pixels are the photo's own."""
     return wish.quality == "preview" and wish.composite == compositing.RESIDUAL
 
 
@@ -149,23 +153,28 @@ def things(
     edits: Sequence[tuple[Wish, Tensor]],
     drawn: Drawn,
     photo: np.ndarray,
-) -> tuple[Tensor, list[Thing]]:
+) -> tuple[Tensor, list[Thing | Recolouring]]:
     """What edits look like in pixels, where more is known of that than the head can draw: things
-    that an exemplar has a cutout of, and places filled from around.
+    that an exemplar has a cutout of, places filled from around, and things in other colours.
 
     edits: as for ``apply``. photo: the window's own pixels, S×S×3. Returns y_e without what the
     head drew there, and the things themselves, the first edit's first. Raises DamagedModel.
     """
-    plain, found = drawn.y_e, []
-    for n, ((wish, mask), followed) in enumerate(zip(edits, drawn.followed, strict=True)):
+    plain, done = drawn.y_e, list(zip(edits, drawn.followed, strict=True))
+    found: list[Thing | Recolouring] = []
+    for n, ((wish, mask), followed) in enumerate(done):
         later = torch.ones_like(mask)
-        for _, other in edits[n + 1 :]:
-            later = later * (1 - other)
-        weight = _levels(later) * min(wish.strength, 1.0)
+        for (_, other), what in done[n + 1 :]:
+            if not isinstance(what, Recolouring):  # that changes what is there, and covers nothing
+                later = later * (1 - other)
+        weight = _levels(later)
         thing = _thing(prior, inverted, drawn.y_e, mask, followed, photo)
         if thing is None:
             continue
-        found.append(thing._replace(weight=weight))
+        if isinstance(thing, Recolouring):
+            found.append(thing._replace(weight=weight * thing.weight))
+        else:
+            found.append(thing._replace(weight=weight * min(wish.strength, 1.0)))
         # What the head drew reaches two cells beyond the stroke's; the photo takes its place.
         reach = F.max_pool2d(window.stroke_on_grid(mask), 5, 1, 2)
         plain = plain + F.interpolate(reach, prior.resolution) * later * (drawn.y - plain)
@@ -177,10 +186,12 @@ def _thing(
     inverted: Inversion,
     y_e: Tensor,
     mask: Tensor,
-    followed: Match | Filled | None,
+    followed: Followed,
     photo: np.ndarray,
-) -> Thing | None:
+) -> Thing | Recolouring | None:
     """One edit's thing, of full weight; None where only the head knows what it looks like."""
+    if isinstance(followed, Recolouring):
+        return followed
     stroke, library = _levels(mask), prior.exemplars
     if isinstance(followed, Filled):
         none = np.zeros((*stroke.shape, 3), np.float32)
@@ -283,18 +294,16 @@ def fine_detail(
 
 
 def _edited(
-    prior: Prior,
-    inverted: Inversion,
-    r: Tensor,
-    mask: Tensor,
-    wish: Wish,
-    filled: Filled | None,
-) -> tuple[Tensor, Match | Filled | None]:
+    prior: Prior, inverted: Inversion, r: Tensor, mask: Tensor, wish: Wish, unseen: bool
+) -> tuple[Tensor, Followed]:
     """r_e of a wish upon r, which may be edited already, and what it follows, as in ``Drawn``.
-    mask: as for ``apply``. filled: what the stroke is filled with from around."""
+    mask: as for ``apply``. unseen: r_e may be r where a place is filled."""
     u, library = window.stroke_on_grid(mask), prior.exemplars
     concept, s, look = wish.concept, wish.strength, wish.look
+    filled = _filled(prior, inverted, mask, wish)
     if filled is not None:
+        if unseen:
+            return r, filled
         there = removal.seen(prior.encoder, filled, inverted.x)
         return concepts.edit(r, u * min(s, 1.0), there), filled
     match wish.operation:
@@ -313,7 +322,10 @@ def _edited(
             seed = max(wish.seed - 1, 0)
             return exemplars.take_out(r, u, concept, library, s, seed, own), None
         case _:
-            return concepts.restyle(r, u, concept, concept.p if look is None else look, s), None
+            there = concepts.presence(r, concept)
+            change = recolour.asked(wish.tint, there, mask, s) if wish.tint else None
+            r_e = concepts.restyle(r, u, concept, concept.p if look is None else look, s)
+            return r_e, change
 
 
 def _filled(prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish) -> Filled | None:

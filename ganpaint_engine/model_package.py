@@ -78,6 +78,17 @@ class ModelInfo:
             if c.get("variants")
         }
 
+    def colours(self, concept: str) -> dict[str, tuple[int, ...]]:
+        """The mean colours of a concept's named looks, three sRGB values, as far as known."""
+        entries = {e["name"]: e for e in self.card["concepts"]}
+        known = entries.get(concept, {}).get("variants") or []
+        told = {str(look["name"]): str(look.get("colour")) for look in known}
+        return {
+            name: tuple(bytes.fromhex(colour[1:]))
+            for name, colour in told.items()
+            if re.fullmatch("#[0-9a-fA-F]{6}", colour)
+        }
+
     def detail(self, concept: str) -> float:
         """Contrast of a concept's finest octave, levels of 255; 0 where it is not known."""
         entries = {e["name"]: e for e in self.card["concepts"]}

@@ -27,11 +27,12 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from ganpaint_engine import compositing, cutouts
+from ganpaint_engine import compositing, cutouts, recolour
 from ganpaint_engine import detail as finer
 from ganpaint_engine.cutouts import Cutout
 from ganpaint_engine.encoder import GRID
 from ganpaint_engine.layers import Patch, lay_over, top
+from ganpaint_engine.recolour import Recolouring
 from ganpaint_engine.selection import Selection
 from ganpaint_engine.window import Box, Window, bounds, crop, resize, to_array, to_levels
 
@@ -69,7 +70,7 @@ def paste(
     detail: list[float] | float | None = None,
     composite: str = compositing.RESIDUAL,
     x: Tensor | None = None,
-    things: Sequence[Thing] = (),
+    things: Sequence[Thing | Recolouring] = (),
 ) -> Patch:
     """The patch for an edit, of the photo's depth.
 
@@ -79,7 +80,8 @@ def paste(
     tree that changes colour. detail: how strong, in levels of 255, in each octave beyond the
     window's pixels. composite: one of compositing.COMPOSITES; the others know neither keep_detail
     nor detail. x: what the window shows of the photo, as y; worked out from the photo if need be.
-    things: laid over all that (``cutouts``); y_e is then without them.
+    things: laid over all that, or changed in it (``cutouts``, ``recolour``), the first one first;
+    y_e is then without them.
     """
     frame, cell = _frame(stroke, window), window.side / GRID
     alpha = _faded(feather(stroke.within(*frame), cell), frame, window, stroke.size)
@@ -96,7 +98,12 @@ def paste(
         rough = finer.texture(after, strength) if detail else np.zeros_like(strength)
         small = np.dstack([after - before, known, strength, rough])
         content = _content(rgb, window, frame, small, fine)
-        for thing in things:
+        for n, thing in enumerate(things):
+            if isinstance(thing, Recolouring):
+                if n or strength.any():
+                    seen = _seen(rgb, content, window, frame, side)
+                _recolour(thing, content, window, frame, seen)
+                continue
             if thing.grained:
                 _lay(thing, content, window, frame, None)
                 continue
@@ -302,6 +309,36 @@ def _lay(
         opacity = picture[..., 3:] * np.clip(more[..., 3:4], 0, 1)
         below = content[rows].astype(np.float32) / unit
         mixed = (below + opacity * (colours - below)) * unit
+        content[rows] = np.clip(np.rint(mixed), 0, top(content))
+
+
+def _seen(
+    rgb: np.ndarray, content: np.ndarray, window: Window, frame: Box, side: int
+) -> np.ndarray:
+    """What the window shows of the photo with the patch's colours in it, side×side×3."""
+    whole = crop(rgb, window).copy()
+    down = slice(frame.y0 - window.y, frame.y1 - window.y)
+    whole[down, frame.x0 - window.x : frame.x1 - window.x] = content
+    return to_levels(whole, side)
+
+
+def _recolour(
+    wish: Recolouring, content: np.ndarray, window: Window, frame: Box, seen: np.ndarray
+) -> None:
+    """Change a thing's colours in the patch's (h×w×3, in place), strip by strip. seen: what the
+    window shows before, R×R×3."""
+    change = recolour.learned(seen, wish)
+    if change is None:
+        return
+    unit = np.float32(top(content) / 255)
+    small = np.dstack([change.word, change.weight]).astype(np.float32)
+    for start in range(0, len(content), _STRIP):
+        rows = slice(start, min(start + _STRIP, len(content)))
+        place = Box(frame.x0, frame.y0 + rows.start, frame.x1, frame.y0 + rows.stop)
+        more = _enlarged(small, window, place)
+        below = content[rows].astype(np.float32) / unit
+        matte = recolour.matte(change, below, more[..., 0], more[..., 1])[..., None]
+        mixed = (below + matte * (recolour.shifted(change, below) - below)) * unit
         content[rows] = np.clip(np.rint(mixed), 0, top(content))
 
 

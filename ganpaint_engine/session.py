@@ -35,6 +35,7 @@ from ganpaint_engine.memory import EDIT_RUNGS, WINDOW_RUNGS, Rung
 from ganpaint_engine.model_package import GENERATOR
 from ganpaint_engine.photo_cache import Computed
 from ganpaint_engine.prior import Inversion, OnStep, Prior, silent
+from ganpaint_engine.recolour import Tint
 from ganpaint_engine.selection import Selection
 from ganpaint_engine.wishes import check_one_of
 
@@ -371,10 +372,9 @@ class PhotoSession:
         made = list(parts)
         for n, one in enumerate(asked, len(parts) - len(asked)):
             if one.get("like") is not None:
-                look = self._look_of(one["like"], one.get("like_image"), on_step)
-                made[n] = dataclasses.replace(
-                    parts[n], wish=dataclasses.replace(parts[n].wish, look=look)
-                )
+                look, tint = self._look_of(one["like"], one.get("like_image"), on_step)
+                wish = dataclasses.replace(parts[n].wish, look=look, tint=tint)
+                made[n] = dataclasses.replace(parts[n], wish=wish)
         return tuple(made)
 
     def _patched(
@@ -440,21 +440,25 @@ class PhotoSession:
         like: Image.Image | np.ndarray,
         like_image: Image.Image | np.ndarray | None,
         on_step: OnStep,
-    ) -> Tensor:
-        """p_c of a region of this photo, or of another one. C values."""
+    ) -> tuple[Tensor, Tint]:
+        """p_c of a region of this photo, or of another one, C values, and its colour."""
         other = self
         if like_image is not None:
             other = PhotoSession(self.prior, like_image, None, *self._how.values())
         return other._like(like, on_step)
 
-    def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> Tensor:
-        """p_c of what is under ``mask`` in this photo: the mean activation there, C values."""
+    def _like(self, mask: Image.Image | np.ndarray, on_step: OnStep) -> tuple[Tensor, Tint]:
+        """p_c of what is under ``mask`` in this photo: the mean activation there, C values; and
+        the mean colour."""
         region = selection.read(mask, *self.size)
         place = self._place(region)
         inverted = self.inverted(place, on_step)
-        share = F.adaptive_avg_pool2d(self._in_window(region, place), GRID)
+        small = self._in_window(region, place)
+        share = F.adaptive_avg_pool2d(small, GRID)
         # A region smaller than a cell fills none: what counts is which cells it fills most.
-        return concepts.mean_over(inverted.r, share / share.max().clamp(min=1e-6)).flatten()
+        look = concepts.mean_over(inverted.r, share / share.max().clamp(min=1e-6)).flatten()
+        colour = concepts.mean_over(inverted.x, small).flatten().cpu().numpy()
+        return look, Tint((colour + 1) * 127.5, np.zeros((0, 3)))
 
     def _in_window(self, stroke: Selection, place: window.Window) -> Tensor:
         """A selection as the window sees it: 1×1×R×R."""

@@ -6,10 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ganpaint_engine.adaptation import ADAPTATIONS
+from ganpaint_engine.appearance import meant
 from ganpaint_engine.compositing import COMPOSITES, RESIDUAL
 from ganpaint_engine.concepts import LEVELS, Concept
 from ganpaint_engine.errors import BadRequest, UnsupportedOperation
+from ganpaint_engine.recolour import Tint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +30,8 @@ class Wish:
 
     concept: with the units and p_c of a named strength, where one was given. strength: s as a
     number. asked_strength: as the person gave it, for the report. look: p_c of the wished look, C
-    values; none where the concept's mean is wished. like: whether the look is a region's.
+    values; none where the concept's mean is wished. like: whether the look is a region's. tint: the
+    colour of the look that a thing is to be given; none where that is not known.
     composite: the final blend, one of COMPOSITES. adaptation: how G' is made, one of ADAPTATIONS.
     """
 
@@ -41,6 +46,7 @@ class Wish:
     like: bool = False
     composite: str = RESIDUAL
     adaptation: str = ADAPTATIONS[0]
+    tint: Tint | None = None
 
     def to(self, prior: Prior) -> Wish:
         """The same wish where ``prior`` computes."""
@@ -100,8 +106,19 @@ def check(
         if variant is None and seed == 0:
             look = None
     asked_strength = strength if isinstance(strength, str) else s
-    choices = (variant, look, like, composite, adaptation)
+    tint = _tint(prior, concept, variant, seed) if operation == "restyle" and not like else None
+    choices = (variant, look, like, composite, adaptation, tint)
     return Wish(operation, concept, s, asked_strength, int(seed), quality, *choices)
+
+
+def _tint(prior: Prior, concept: Concept, variant: str | None, seed: int) -> Tint | None:
+    """The colour of the look that was named, or that the seed picks, and those of all looks."""
+    measured, names = prior.info.colours(concept.name), concept.variant_names
+    name = names[(seed - 1) % len(names)] if variant is None and names else variant
+    if name not in measured:
+        return None
+    colours = {one: meant(concept.name, one, rgb) for one, rgb in measured.items()}
+    return Tint(colours[name], np.array(list(colours.values())))
 
 
 def check_one_of(what: str, value: str, known: tuple[str, ...]) -> None:

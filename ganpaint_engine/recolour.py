@@ -1,0 +1,190 @@
+"""A change of look in the photo's own pixels: leaves, blades and clouds stay, their colours move.
+
+What the head draws of another look is soft and reaches beyond the thing, and of pictures that it
+does not know it draws stains. So a look whose colour is known is given to the photo itself:
+
+    new content = X + M · (shifted(X) - X)
+
+M, the matte, says which pixels are the thing's: E tells it of the grid's cells, and of the pixels
+within them the colours do, by how much commoner each is in the thing than elsewhere in the window.
+``shifted`` moves colours in CIELAB: the mean of the thing's to the look's, in the photo's light.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganpaint_engine.appearance import to_lab, to_rgb
+
+BINS = 32
+"""Of each colour channel, in which colours are counted."""
+SPREAD = 1.2
+"""σ of what a colour counts for its neighbours, in bins."""
+SELDOM = 2e-6
+"""Share of the pixels that is added to all colours: what is seen nowhere says nothing."""
+ROUNDS = 3
+"""How often the thing's colours are learned from the matte, and the matte from them."""
+SUREST = 0.02
+"""E's word of a cell is taken for this much less than certain, on both sides."""
+WORD = 0.5
+"""What E's word of a cell weighs, to that of a pixel's colour."""
+FEW = 0.2
+"""What E sees of the thing is enlarged to 1 under the stroke, but not from less than that: what a
+person selected is likely there."""
+OWN = 0.6
+"""How much of a hue that is not the thing's a pixel keeps."""
+MOST_SHARE = 2.0
+"""Most that a pixel's colour can be of the thing's mean colour."""
+PALE = 10.0
+"""Chroma, in CIELAB, below which a thing's mean has hardly a hue."""
+USUAL_LIGHT = 60.0
+"""Mean CIELAB lightness of the scenes that looks were measured in."""
+LEAST_REST = 0.1
+"""Share of the window that must be left around a thing to tell the light by."""
+BRIGHTER = 0.4, 2.5
+"""Least and most that lightness is multiplied with."""
+
+
+class Tint(NamedTuple):
+    """The look that is wished: its mean colour, three levels of 255, sRGB; and those of the looks
+    that the thing may have now, N×3. Of none, the colour is meant as it is, else for the light that
+    pictures have on average."""
+
+    colour: np.ndarray
+    known: np.ndarray
+
+
+class Recolouring(NamedTuple):
+    """What is to be changed: to which look; how much of the thing the window's pixels hold by E,
+    R×R in [0, 1]; how far the colour goes, 1: to the look's; and how much it weighs, R×R in
+    [0, 1]."""
+
+    tint: Tint
+    there: np.ndarray
+    far: float
+    weight: np.ndarray
+
+
+def asked(tint: Tint, presence: Tensor, mask: Tensor, strength: float) -> Recolouring:
+    """A change of what is under a stroke.
+
+    presence: of the thing by E, 1×1×8×8 in [0, 1]. mask: the stroke, 1×1×R×R in [0, 1]. strength:
+    up to 1, how much of the change is seen; beyond it, how far past the look's colour it goes.
+    """
+    stroke = mask[0, 0].float().cpu().numpy()
+    under = presence * (F.adaptive_max_pool2d(mask, presence.shape[-1]) > 0)
+    there = (presence / under.max().clamp(min=FEW)).clamp(max=1)[0, 0].float().cpu().numpy()
+    there = cv2.resize(there, stroke.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return Recolouring(tint, np.asarray(there), max(strength, 1.0), stroke * min(strength, 1.0))
+
+
+class Change(NamedTuple):
+    """How pixels change, as learned from the window. rarer: BINS³, by red, green, blue: the
+    logarithm of how much commoner a colour is in the thing. word: E's of the pixels, R×R, likewise.
+    weight: R×R in [0, 1]. mean: the thing's, CIELAB. lighter: what its lightness is multiplied
+    with. chroma: its a* and b* then."""
+
+    rarer: Tensor
+    word: np.ndarray
+    weight: np.ndarray
+    mean: np.ndarray
+    lighter: float
+    chroma: np.ndarray
+
+
+def learned(seen: np.ndarray, wish: Recolouring) -> Change | None:
+    """What is to be changed, and how; None where nothing of the thing is under the stroke.
+
+    seen: what the window shows, R×R×3 levels of 255.
+    """
+    sure = np.clip(wish.there, SUREST, 1 - SUREST)
+    word = WORD * np.log(sure / (1 - sure))
+    matte, rarer = sure, torch.zeros(BINS, BINS, BINS)
+    for _ in range(ROUNDS):
+        inside, outside = _counted(seen, wish.weight * matte), _counted(seen, 1 - matte)
+        rarer = torch.from_numpy(np.log((inside + SELDOM) / (outside + SELDOM)))
+        matte = _sigmoid(word + _looked_up(rarer, seen))
+    weight = wish.weight * matte
+    if weight.sum() < 1:
+        return None
+    lab = to_lab(seen)
+    mean = (lab * weight[..., None]).sum((0, 1)) / weight.sum()
+    rest = 1 - weight
+    around = float((lab[..., 0] * rest).sum() / rest.sum()) if rest.mean() > LEAST_REST else None
+    return Change(rarer, word, wish.weight, mean, *_shift(mean, around, wish.tint, wish.far))
+
+
+def matte(change: Change, pixels: np.ndarray, word: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """M of some pixels, h×w in [0, 1]. pixels: h×w×3 levels of 255. word, weight: the change's,
+    there, h×w."""
+    opacity: np.ndarray = np.clip(weight, 0, 1) * _sigmoid(word + _looked_up(change.rarer, pixels))
+    return opacity
+
+
+def shifted(change: Change, pixels: np.ndarray) -> np.ndarray:
+    """Pixels of the thing, h×w×3 levels of 255, in their new colours.
+
+    A pixel's a* and b* are taken as so much of the thing's mean, and the rest; of these the first
+    becomes as much of the look's. What is grey between green leaves stays grey.
+    """
+    lab, mean = to_lab(np.clip(pixels, 0, 255)), change.mean[1:]
+    own = lab[..., 1:]
+    share = (own @ mean + PALE**2) / (mean @ mean + PALE**2)
+    share = np.clip(share, 0, MOST_SHARE)[..., None]
+    lab[..., 1:] = OWN * (own - share * mean) + share * change.chroma
+    lab[..., 0] = np.clip(lab[..., 0] * change.lighter, 0, 100)
+    return to_rgb(lab)
+
+
+def _shift(
+    mean: np.ndarray, around: float | None, tint: Tint, far: float
+) -> tuple[float, np.ndarray]:
+    """What lightness is to be multiplied with, and the mean a* and b* then.
+
+    In a dark picture all looks are dark. How dark it is, the thing tells, by its lightness and that
+    of the look which it seems to have, and the lightness of what is around it (None: nothing is):
+    their geometric mean. Colours are as strong as goes with the lightness.
+    """
+    colour = to_lab(tint.colour)
+    light = 1.0
+    if len(tint.known):
+        looks = to_lab(tint.known)
+        apart = np.linalg.norm((looks - mean) * np.array([0.5, 1, 1], np.float32), axis=1)
+        by_thing = mean[0] / max(looks[int(apart.argmin()), 0], 1.0)
+        light = by_thing if around is None else math.sqrt(by_thing * around / USUAL_LIGHT)
+    lighter = float(np.clip(light * colour[0] / max(mean[0], 1.0), *BRIGHTER)) ** far
+    lit = min(lighter * mean[0] / max(colour[0], 1.0), 1.0)
+    return lighter, mean[1:] + far * (colour[1:] * lit - mean[1:])
+
+
+def _counted(seen: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How common each colour is, BINS³ that sum to 1; R×R weights say how much a pixel counts."""
+    bins = np.rint(np.clip(seen, 0, 255) * ((BINS - 1) / 255)).astype(np.int64).reshape(-1, 3)
+    number = (bins[:, 0] * BINS + bins[:, 1]) * BINS + bins[:, 2]
+    counts = np.bincount(number, weight.ravel(), BINS**3).reshape(BINS, BINS, BINS)
+    away = np.arange(BINS)[:, None] - np.arange(BINS)
+    blur = np.exp(-0.5 * (away / SPREAD) ** 2)
+    counts = np.einsum("ai,bj,ck,ijk->abc", *3 * [blur], counts, optimize=True)
+    return counts.astype(np.float32) / max(float(counts.sum()), 1e-9)
+
+
+def _looked_up(table: Tensor, pixels: np.ndarray) -> np.ndarray:
+    """The values of a table of colours (BINS³) for pixels, h×w×3 levels of 255: h×w."""
+    colours = torch.from_numpy(np.ascontiguousarray(pixels[..., ::-1], np.float32))
+    found = F.grid_sample(
+        *(table[None, None], colours[None, None] / 127.5 - 1),
+        padding_mode="border",
+        align_corners=True,
+    )
+    return found[0, 0, 0].numpy()
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
