@@ -30,6 +30,7 @@ from ganpaint_engine import (
     editing,
     model_package,
     paste,
+    recolour,
     removal,
     selection,
     window,
@@ -260,13 +261,21 @@ def paste_back(rounds: int, clock: Clock) -> list[Row]:
         things = [paste.Thing(picture, plain, weight, grained=True)]
         paste.paste(photo, stroke, place, before, before, 0, x=x, things=things)
 
-    work["fill"] = filled
+    autumn = recolour.Tint(np.array([150, 90, 45]), np.zeros((0, 3)))
+    seen = torch.ones(1, 1, GRID, GRID)
+
+    def recoloured() -> None:
+        things = [recolour.asked(autumn, seen, inside, 1.0)]
+        paste.paste(photo, stroke, place, before, before, 0, x=x, things=things)
+
+    work |= {"fill": filled, "recolour": recoloured}
     patch = paste.paste(photo, stroke, place, before, after, 0, detail=8.0, x=x)
     work["lay over"] = lambda: paste.lay_over(photo, None, patch)
     ms = in_turns(clock, max(rounds // 3, 2), work)
     return [
         Row("24 megapixels: paste-back, s", f"{ms['paste'] / 1000:.2f}", "1"),
         Row("… of a filled place, s", f"{ms['fill'] / 1000:.2f}", "1"),
+        Row("… of another look, s", f"{ms['recolour'] / 1000:.2f}", "1"),
         Row("… and the whole photo with it, s", f"{ms['lay over'] / 1000:.2f}", ""),
     ]
 

@@ -332,14 +332,19 @@ def _recolour(
         return
     unit = np.float32(top(content) / 255)
     small = np.dstack([change.word, change.weight]).astype(np.float32)
+    margin = 2 * recolour.SMOOTHED
+    above = content[:0].copy()  # as it was
     for start in range(0, len(content), _STRIP):
-        rows = slice(start, min(start + _STRIP, len(content)))
-        place = Box(frame.x0, frame.y0 + rows.start, frame.x1, frame.y0 + rows.stop)
-        more = _enlarged(small, window, place)
-        below = content[rows].astype(np.float32) / unit
-        matte = recolour.matte(change, below, more[..., 0], more[..., 1])[..., None]
+        stop = min(start + _STRIP, len(content))
+        below = np.concatenate([above, content[start : stop + margin]]).astype(np.float32) / unit
+        top_y = frame.y0 + start - len(above)
+        more = _enlarged(small, window, Box(frame.x0, top_y, frame.x1, top_y + len(below)))
+        matte = recolour.matte(change, below, more[..., 0], more[..., 1])
+        rows = slice(len(above), len(above) + stop - start)
+        below, matte = below[rows], matte[rows, :, None]
+        above = content[max(stop - margin, start) : stop].copy()
         mixed = (below + matte * (recolour.shifted(change, below) - below)) * unit
-        content[rows] = np.clip(np.rint(mixed), 0, top(content))
+        content[start:stop] = np.clip(np.rint(mixed), 0, top(content))
 
 
 @lru_cache(maxsize=4)

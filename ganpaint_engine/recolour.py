@@ -6,7 +6,7 @@ does not know it draws stains. So a look whose colour is known is given to the p
     new content = X + M · (shifted(X) - X)
 
 M, the matte, says which pixels are the thing's: E tells it of the grid's cells, and of the pixels
-within them the colours do, by how much commoner each is in the thing than elsewhere in the window.
+within them the colours do, by how much commoner each is under the stroke than right beside it.
 ``shifted`` moves colours in CIELAB: the mean of the thing's to the look's, in the photo's light.
 """
 
@@ -29,12 +29,21 @@ SPREAD = 1.2
 """σ of what a colour counts for its neighbours, in bins."""
 SELDOM = 2e-6
 """Share of the pixels that is added to all colours: what is seen nowhere says nothing."""
-ROUNDS = 3
-"""How often the thing's colours are learned from the matte, and the matte from them."""
-SUREST = 0.02
-"""E's word of a cell is taken for this much less than certain, on both sides."""
-WORD = 0.5
-"""What E's word of a cell weighs, to that of a pixel's colour."""
+BESIDE, FARTHER = 0.06, 0.02
+"""σ, in widths of the window, within which what is beside the stroke tells what is not the thing;
+and what the rest of the window counts for that, to what touches the stroke."""
+COMMON, MOST_COMMON = 0.9, 2.5
+"""Colours beside the stroke are thought to be under it as often as the commonest are, but for so
+many of the pixels; and at most so many times as often as beside it."""
+LEAST_OWN, MOST_OWN = 0.1, 0.8
+"""Share of a colour's pixels that must be the thing's for some of it to count, and for all."""
+LEAST_WORD, MOST_WORD = 0.2, 0.8
+"""The same of how much of the thing E sees in a cell."""
+UNSEEN = 0.8
+"""How much of what only the thing's colour tells is believed, where E sees nothing of it."""
+SMOOTHED, GRAIN = 3, 12.0
+"""How far the photo's pixels are smoothed in the matte, and standard deviation of what is no edge
+there, in levels of 255."""
 FEW = 0.2
 """What E sees of the thing is enlarged to 1 under the stroke, but not from less than that: what a
 person selected is likely there."""
@@ -86,12 +95,12 @@ def asked(tint: Tint, presence: Tensor, mask: Tensor, strength: float) -> Recolo
 
 
 class Change(NamedTuple):
-    """How pixels change, as learned from the window. rarer: BINS³, by red, green, blue: the
-    logarithm of how much commoner a colour is in the thing. word: E's of the pixels, R×R, likewise.
-    weight: R×R in [0, 1]. mean: the thing's, CIELAB. lighter: what its lightness is multiplied
-    with. chroma: its a* and b* then."""
+    """How pixels change, as learned from the window. own: BINS³ in [0, 1], by red, green, blue: how
+    much of a colour is the thing's. word: E's of the pixels, R×R in [0, 1]. weight: R×R in [0, 1].
+    mean: the thing's, CIELAB. lighter: what its lightness is multiplied with. chroma: its a* and
+    b* then."""
 
-    rarer: Tensor
+    own: Tensor
     word: np.ndarray
     weight: np.ndarray
     mean: np.ndarray
@@ -104,28 +113,68 @@ def learned(seen: np.ndarray, wish: Recolouring) -> Change | None:
 
     seen: what the window shows, R×R×3 levels of 255.
     """
-    sure = np.clip(wish.there, SUREST, 1 - SUREST)
-    word = WORD * np.log(sure / (1 - sure))
-    matte, rarer = sure, torch.zeros(BINS, BINS, BINS)
-    for _ in range(ROUNDS):
-        inside, outside = _counted(seen, wish.weight * matte), _counted(seen, 1 - matte)
-        rarer = torch.from_numpy(np.log((inside + SELDOM) / (outside + SELDOM)))
-        matte = _sigmoid(word + _looked_up(rarer, seen))
-    weight = wish.weight * matte
+    word = _ramp(wish.there, LEAST_WORD, MOST_WORD)
+    own = _own(seen, wish, word)
+    weight = np.clip(wish.weight, 0, 1) * _joined(word, _looked_up(own, seen))
     if weight.sum() < 1:
         return None
     lab = to_lab(seen)
     mean = (lab * weight[..., None]).sum((0, 1)) / weight.sum()
     rest = 1 - weight
     around = float((lab[..., 0] * rest).sum() / rest.sum()) if rest.mean() > LEAST_REST else None
-    return Change(rarer, word, wish.weight, mean, *_shift(mean, around, wish.tint, wish.far))
+    return Change(own, word, wish.weight, mean, *_shift(mean, around, wish.tint, wish.far))
+
+
+def _own(seen: np.ndarray, wish: Recolouring, word: np.ndarray) -> Tensor:
+    """How much of each colour under the stroke is the thing's, BINS³ in [0, 1].
+
+    Under the stroke there is the thing, and what is also beside it: the share of the second is what
+    makes their colours as common as they are there.
+    """
+    stroke = np.clip(wish.weight / max(float(wish.weight.max()), 1e-6), 0, 1)
+    near = cv2.GaussianBlur(stroke, (0, 0), BESIDE * len(stroke))
+    near = (near / max(float(near.max()), 1e-6) + FARTHER) * (1 - stroke) * (1 - word)
+    under = _counted(seen, wish.weight * wish.there) + SELDOM
+    beside = _counted(seen, near) + SELDOM
+    oftener = under / beside
+    if near.sum() < 1:
+        common = 0.0
+    else:
+        found = _looked_up(torch.from_numpy(oftener), seen).ravel()
+        order = np.argsort(found)
+        total = np.cumsum(near.ravel()[order])
+        last = min(int(np.searchsorted(total, COMMON * total[-1])), len(order) - 1)
+        common = min(float(found[order[last]]), MOST_COMMON)
+    return torch.from_numpy(_ramp(1 - common / oftener, LEAST_OWN, MOST_OWN))
+
+
+def _joined(word: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Whether pixels are the thing's, in [0, 1], by E's word and by their colour."""
+    return np.asarray(own * (word + (1 - word) * UNSEEN * own**2))
 
 
 def matte(change: Change, pixels: np.ndarray, word: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """M of some pixels, h×w in [0, 1]. pixels: h×w×3 levels of 255. word, weight: the change's,
-    there, h×w."""
-    opacity: np.ndarray = np.clip(weight, 0, 1) * _sigmoid(word + _looked_up(change.rarer, pixels))
-    return opacity
+    there, h×w. What lies within 2·SMOOTHED of a pixel counts too."""
+    own = _smoothed(_looked_up(change.own, pixels), pixels.mean(2))
+    return np.asarray(np.clip(weight, 0, 1) * _joined(np.clip(word, 0, 1), own))
+
+
+def _smoothed(values: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] without specks, but with the edges of a guide: h×w, levels of 255 (the
+    guided filter of He et al.). Neighbours of one colour and its grain are one thing."""
+    size = (2 * SMOOTHED + 1,) * 2
+    means = {
+        name: cv2.boxFilter(picture, -1, size, borderType=cv2.BORDER_REFLECT)
+        for name, picture in {
+            "guide": guide, "values": values, "both": guide * values, "square": guide * guide
+        }.items()
+    }  # fmt: skip
+    slope = means["both"] - means["guide"] * means["values"]
+    slope /= means["square"] - means["guide"] ** 2 + GRAIN**2
+    rest = means["values"] - slope * means["guide"]
+    slope, rest = (cv2.boxFilter(p, -1, size, borderType=cv2.BORDER_REFLECT) for p in (slope, rest))
+    return np.asarray(np.clip(slope * guide + rest, 0, 1))
 
 
 def shifted(change: Change, pixels: np.ndarray) -> np.ndarray:
@@ -186,5 +235,7 @@ def _looked_up(table: Tensor, pixels: np.ndarray) -> np.ndarray:
     return found[0, 0, 0].numpy()
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+def _ramp(x: np.ndarray, least: float, most: float) -> np.ndarray:
+    """From 0, up to ``least``, smoothly to 1, from ``most`` on."""
+    t = np.clip((x - least) / (most - least), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

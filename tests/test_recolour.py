@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import ganpaint_engine as gp
-from ganpaint_engine import appearance, editing, model_package, recolour
+from ganpaint_engine import appearance, editing, model_package, paste, recolour
 from ganpaint_engine.recolour import Change, Tint
 
 SIDE = 64
@@ -75,6 +75,38 @@ def test_the_mean_becomes_the_looks() -> None:
     assert np.abs(found[1:] - mean(lawn())[1:]).max() > 30
     half = mean(changed(lawn(), strength=0.5))
     assert mean(lawn())[1] < half[1] < found[1]
+
+
+def test_a_loose_stroke_around_a_small_thing_changes_the_thing_alone() -> None:
+    rng = np.random.default_rng(0)
+    picture = np.full((SIDE, SIDE, 3), (200, 190, 170), np.float32)
+    picture[44:] = GREEN
+    door = np.zeros((SIDE, SIDE), bool)
+    door[28:44, 28:36] = True
+    picture[door] = (150, 40, 30)
+    picture = (picture + rng.normal(0, 6, picture.shape)).clip(0, 255)
+    mask, there = torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, 1, 8, 8)
+    mask[..., 20:50, 20:44] = 1
+    there[..., 3:6, 3:5] = 0.4
+    blue = Tint(np.array([40, 60, 150]), np.zeros((0, 3)))
+    change = recolour.learned(picture, recolour.asked(blue, there, mask, 1.0))
+    assert change is not None
+    away = np.abs(laid(change, picture) - picture).mean(2)
+    inside = door.copy()
+    inside[[28, 43], :] = inside[:, [28, 35]] = False
+    beside = (mask[0, 0].numpy() > 0) & ~door
+    assert away[inside].mean() > 40
+    assert away[beside].mean() < 0.1 * away[inside].mean()
+
+
+def test_the_matte_has_no_specks() -> None:
+    mask = torch.ones(1, 1, SIDE, SIDE)
+    change = recolour.learned(lawn(), recolour.asked(TINT, presence(), mask, 1.0))
+    assert change is not None
+    specked = lawn()
+    specked[40::6, 3::8] += 25  # a colour that is not quite the lawn's, on single blades
+    found = recolour.matte(change, specked, change.word, change.weight)[40:]
+    assert found[:, 3::8].std() < 0.1 < found[:, 3::8].mean()
 
 
 def test_in_a_dark_picture_the_look_is_dark() -> None:
@@ -164,6 +196,19 @@ def grass(photo: np.ndarray) -> np.ndarray:
     mask = np.zeros(photo.shape[:2], np.uint8)
     mask[int(0.75 * len(mask)) :] = 255
     return mask
+
+
+def test_strips_do_not_show(
+    prior: "gp.Prior", photo: np.ndarray, grass: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for rows in (7, 40, 4096):
+        monkeypatch.setattr(paste, "_STRIP", rows)
+        edit = prior.open(photo).edit(grass, restyle="grass", variant="dry", quality="preview")
+        found.append(edit.array.astype(int))
+    assert np.abs(found[0] - photo).max() > 20
+    assert np.abs(found[0] - found[2]).max() <= 1
+    assert np.abs(found[1] - found[2]).max() <= 1
 
 
 @pytest.mark.parametrize("deep", [False, True])
