@@ -35,7 +35,8 @@ def run(out: Path, on_step: OnStep) -> tuple[Path, list[tuple[Path, Edit]]]:
         def step(fraction: float, stage: str, i: int = i) -> None:
             on_step((i + fraction) / len(wishes), stage)
 
-        choice = {wish["operation"]: wish["concept"], "seed": wish.get("seed", 0)}
+        choice = {key: wish[key] for key in ("seed", "variant") if key in wish}
+        choice[wish["operation"]] = wish["concept"]
         edit = prior.open(photo).edit(mask, **choice, on_step=step)
         path = out / f"{i + 1}-{wish['operation']}-{wish['concept']}.png"
         pictures.write_picture(edit.image, path)

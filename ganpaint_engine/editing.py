@@ -341,10 +341,11 @@ def _filled(prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish) -> Fill
     adding = wish.operation == "add"
     if thing == adding or wish.operation == "restyle" or wish.variant or wish.like:
         return None
-    likes = there = concepts.presence(inverted.r, concept)
+    r = prior.at_first(inverted)
+    likes = there = concepts.presence(r, concept)
     if not adding:
         names = [n for n in (library.names if library else ()) if n in prior.concepts]
-        others = [concepts.presence(inverted.r, prior.concept(name)) for name in names]
+        others = [concepts.presence(r, prior.concept(name)) for name in names]
         there = torch.stack([likes, *others]).amax(0)
     return removal.from_around(
         *(inverted.x, mask, likes >= 1, there, wish.seed), only=adding, kept=inverted.fillings

@@ -66,6 +66,7 @@ class Inversion:
     ``adapted``. Of E alone there is the first only, and δ are 0. z: where it was sought, 1×Z.
     unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked. fillings: of
     strokes that were filled from around, kept for the next strength or seed, see ``removal``.
+    at_first: what ``Prior.at_first`` gave.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
     its photo was opened now or found in a cache.
@@ -76,6 +77,7 @@ class Inversion:
     unfamiliarity: float | None = None
     z: Tensor | None = None
     fillings: Fillings = field(default_factory=dict, repr=False, compare=False)
+    at_first: Tensor | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def r(self) -> Tensor:
@@ -244,6 +246,13 @@ class Prior:
         """E alone: r as it gives it, δ = 0. x: 1×3×R×R in [-1, 1] on the prior's device."""
         r = inversion.encode(self.encoder, x)
         return self._inversion(x, r, adaptation.zero_deltas(self.generator, r), {}, "encoder")
+
+    def at_first(self, inverted: Inversion) -> Tensor:
+        """r of a window as E alone gives it. What is chosen by it is the same in a first preview
+        and once r is refined."""
+        if inverted.at_first is None:
+            inverted.at_first = inversion.encode(self.encoder, inverted.x)
+        return inverted.at_first
 
     def invert(
         self,

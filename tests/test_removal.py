@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import ganpaint_engine as gp
-from ganpaint_engine import editing, removal
+from ganpaint_engine import editing, paths, removal
 from ganpaint_engine.window import to_array, to_tensor
 
 NOWHERE = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
@@ -155,3 +156,17 @@ def test_a_preview_of_a_filled_place_is_drawn_once(
     (drawn,) = seen
     assert isinstance(drawn.followed[0], removal.Filled)
     assert torch.equal(drawn.y, drawn.y_e) == once
+
+
+def test_the_first_preview_shows_the_filling_of_the_final_edit() -> None:
+    folder = paths.bundled_models_dir() / "churches" / "examples"
+    photo = np.asarray(Image.open(folder / "church.png").convert("RGB"))
+    prior = gp.load_model("churches", device="cpu")
+    for name in ("tree", "dome"):
+        mask = np.asarray(Image.open(folder / f"church-{name}.png").convert("L"))
+        session = prior.open(photo)
+        first = session.edit(mask, remove=name, quality="preview")
+        final = session.edit(mask, remove=name)
+        assert "adapted" not in first.report["psnr"]
+        assert "adapted" in final.report["psnr"]
+        assert np.abs(first.array.astype(int) - final.array).max() <= 1
