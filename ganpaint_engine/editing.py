@@ -348,5 +348,5 @@ def _filled(prior: Prior, inverted: Inversion, mask: Tensor, wish: Wish) -> Fill
         others = [concepts.presence(r, prior.concept(name)) for name in names]
         there = torch.stack([likes, *others]).amax(0)
     return removal.from_around(
-        *(inverted.x, mask, likes >= 1, there, wish.seed), only=adding, kept=inverted.fillings
+        *(inverted.x, mask, likes, there, wish.seed), only=adding, kept=inverted.fillings
     )

@@ -148,6 +148,16 @@ def _own(seen: np.ndarray, wish: Recolouring, word: np.ndarray) -> Tensor:
     return torch.from_numpy(_ramp(1 - common / oftener, LEAST_OWN, MOST_OWN))
 
 
+def belonging(seen: np.ndarray, there: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """How likely a pixel's colour is the thing's, S×S in [0, 1]: the share of the window's pixels
+    of that colour which are where E sees the thing. seen: S×S×3 levels of 255. there: S×S in
+    [0, 1]. known: S×S in {0, 1}, the pixels that are counted."""
+    inside, outside = there * known, (1 - there) * known
+    share = float(inside.sum()) / max(float(known.sum()), 1.0)
+    own, others = share * _counted(seen, inside), (1 - share) * _counted(seen, outside)
+    return _looked_up(torch.from_numpy((own / (own + others + SELDOM)).astype(np.float32)), seen)
+
+
 def _joined(word: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Whether pixels are the thing's, in [0, 1], by E's word and by their colour."""
     return np.asarray(own * (word + (1 - word) * UNSEEN * own**2))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganpaint_engine import completion
+from ganpaint_engine import completion, recolour
 from ganpaint_engine.cutouts import Cutout
 from ganpaint_engine.encoder import Encoder
 from ganpaint_engine.layers import eight_bits
@@ -30,6 +30,11 @@ LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
 ENOUGH = 0.06
 """Least share of the window that must hold a concept for a place to be filled with it."""
+LIKELY, SEEN = 0.75, 0.3
+"""What a pixel of more of the concept must have: so much of the likeliness that the surest colours
+have to be its own, and so much of it seen by E in that place."""
+SPECK_PX = 1.0
+"""σ within which pixels are taken together for that."""
 LEFT = 0.3
 """Least share of the window that must be left to fill from for the thing's likes to be barred."""
 SOLVED_PX = 96
@@ -70,24 +75,27 @@ NATIVE_PX = 2048
 @dataclass(frozen=True)
 class Filled:
     """A filling in small: a picture of the window (S×S×3 uint8), the hole in it (S×S uint8 in
-    {0, 1}), the picture filled, and how far away each pixel was taken from (S×S×2, small px)."""
+    {0, 1}), the picture filled, how far away each pixel was taken from (S×S×2, small px), and the
+    pixels that it has to go together with where they touch it (S×S uint8 in {0, 1})."""
 
     small: np.ndarray
     hole: np.ndarray
     made: np.ndarray
     offsets: np.ndarray
+    around: np.ndarray
 
     @cached_property
     def edge(self) -> np.ndarray:
-        """The hole's outermost pixels, S×S float32 in {0, 1}."""
-        return np.asarray(self.hole - cv2.erode(self.hole, np.ones((3, 3), np.uint8)), np.float32)
+        """The hole's pixels that touch what is around, S×S float32 in {0, 1}."""
+        near = cv2.dilate(self.around, np.ones((3, 3), np.uint8))
+        return np.asarray(self.hole & near, np.float32)
 
     @cached_property
     def step(self) -> np.ndarray:
         """How much brighter it is outside of the hole's edge than inside, S×S×3 float32."""
-        inside = self.hole.astype(np.float32)
         sides = []
-        for weight, picture in ((inside, self.made), (1 - inside, self.small)):
+        for where, picture in ((self.hole, self.made), (self.around, self.small)):
+            weight = where.astype(np.float32)
             near = cv2.GaussianBlur(weight, (0, 0), SEAM_PX)[..., None]
             mean = cv2.GaussianBlur(picture * weight[..., None], (0, 0), SEAM_PX)
             sides.append(mean / np.maximum(near, 1e-3))
@@ -103,22 +111,39 @@ class Filled:
 class Place:
     """A stroke in a window, and what it is filled with.
 
-    x: the window, 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes: 1×1×8×8 bools,
-    the cells that hold the concept: the place of a tree should not be filled with another one.
-    only: instead, it should be filled with them, and nothing else.
+    x: the window, 1×3×R×R in [-1, 1]. mask: the stroke, 1×1×R×R in [0, 1]. likes:
+    1×1×8×8, how much cells hold of the concept: the place of a tree should not be filled with
+    another one. only: instead, it should be filled with them, and nothing else.
     """
 
     def __init__(self, x: Tensor, mask: Tensor, likes: Tensor, only: bool = False) -> None:
         self.hole, self.only = _hole(mask, SOLVED_PX), only
         self.found: list[Filled] = []
         """What was found so far."""
-        cells = (likes[0, 0] != only).cpu().numpy().astype(np.uint8)
-        cells = np.asarray(cv2.resize(cells, self.hole.shape, interpolation=cv2.INTER_NEAREST))
-        self.barred = self.hole | cells
+        small = np.clip(np.rint(to_array(x, SOLVED_PX)), 0, 255).astype(np.uint8)
+        self.small = small
+        presence = likes[0, 0].float().cpu().numpy()
+        self.barred = self.hole | (self._others(presence) if only else self._likes(presence))
         self.left = self._ways()
         if self.left:
-            self.small = np.clip(np.rint(to_array(x, SOLVED_PX)), 0, 255).astype(np.uint8)
-            self.smeared = completion.smeared(self.small, self.hole)
+            self.smeared = completion.smeared(small, self.barred if only else self.hole)
+
+    def _likes(self, presence: np.ndarray) -> np.ndarray:
+        """The pixels of cells that are the concept's wholly, S×S uint8 in {0, 1}."""
+        cells, size = (presence >= 1).astype(np.uint8), self.hole.shape
+        return np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST))
+
+    def _others(self, presence: np.ndarray) -> np.ndarray:
+        """The pixels that are not the concept's, S×S uint8 in {0, 1}: by E, and by their colours,
+        for a cell at the sky's edge holds what stands before it, too."""
+        there = cv2.resize(presence, self.hole.shape, interpolation=cv2.INTER_LINEAR)
+        likely = recolour.belonging(self.small, there, 1 - self.hole)
+        likely = cv2.GaussianBlur(likely, (0, 0), SPECK_PX)
+        known = self.hole == 0
+        surest = float(np.percentile(likely[known], 100 * (1 - ENOUGH))) if known.any() else 1.0
+        found = (known & (likely > LIKELY * surest) & (there > SEEN)).astype(np.uint8)
+        # What is at its edge is mixed with what is beside it.
+        return np.asarray(1 - cv2.erode(found, np.ones((3, 3), np.uint8)), np.uint8)
 
     def _ways(self) -> list[Way]:
         """The ways it can be filled in: none where the stroke covers nothing, or more than LARGEST
@@ -138,12 +163,16 @@ class Place:
             barred = self.hole if way.free else self.barred
             done = completion.complete(self.smeared, self.hole, barred, way.level, way.fine)
             if done is not None:
-                self.found.append(Filled(self.small, self.hole, done.picture, done.offsets))
+                self._keep(done.picture, done.offsets)
         if tried and not self.found and not self.only:
             # Little is around: smeared in is better than nothing.
-            away = np.zeros((*self.hole.shape, 2), np.int64)
-            self.found.append(Filled(self.small, self.hole, self.smeared, away))
+            self._keep(self.smeared, np.zeros((*self.hole.shape, 2), np.int64))
         return self.found
+
+    def _keep(self, made: np.ndarray, offsets: np.ndarray) -> None:
+        made = np.where(self.hole[..., None] > 0, made, self.small)
+        around = 1 - (self.barred if self.only else self.hole)
+        self.found.append(Filled(self.small, self.hole, made, offsets, around))
 
 
 Fillings = dict[bytes, Place]

@@ -120,6 +120,22 @@ def test_what_the_photo_has_is_added_as_the_photo_has_it() -> None:
     assert removal.Place(x, mask, likes, only=True).fill() == [], "too little to be filled with"
 
 
+def test_what_stands_before_the_sky_does_not_run_into_what_is_added_of_it() -> None:
+    x, mask = torch.full((1, 3, 64, 64), 0.0), torch.zeros(1, 1, 64, 64)
+    blue, white = (torch.tensor(c).view(1, 3, 1, 1) for c in ([-0.6, -0.3, 0.5], [0.9, 0.9, 0.9]))
+    x[:] = blue
+    x[:, :, 12:, 20:44] = white  # a tower, narrower than its cells
+    mask[:, :, 4:34, 16:48] = 1
+    likes = ~NOWHERE
+    likes[..., 2:, 3:5] = False
+    for one in removal.Place(x, mask, likes, only=True).fill():
+        inside = one.made[one.hole > 0].astype(float)
+        assert np.abs(inside - (blue.view(3).numpy() + 1) * 127.5).max() < 25
+        assert np.array_equal(one.made[one.hole == 0], one.small[one.hole == 0])
+        assert np.abs(removal._evened(one)).max() < 10
+        assert one.roughness < 0.05
+
+
 def test_a_hole_with_little_around_is_smeared_in() -> None:
     x, mask = scene()
     mask[:] = 0
