@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ganpaint_engine.editing import Drawn
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +19,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("GANPAINT_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
+    """What the edits of this test drew, the first one first."""
+    from ganpaint_engine import editing
+
+    seen, apply = [], editing.apply
+
+    def watched(*args: object) -> Drawn:
+        seen.append(apply(*args))  # type: ignore[arg-type]
+        return seen[-1]
+
+    monkeypatch.setattr(editing, "apply", watched)
+    return seen
 
 
 @pytest.fixture(scope="session")

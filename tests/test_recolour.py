@@ -260,33 +260,19 @@ def test_a_preview_of_another_look_is_drawn_once(
     grass: np.ndarray,
     quality: str,
     once: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    drawn: list[editing.Drawn],
 ) -> None:
-    seen, apply = [], editing.apply
-
-    def watched(*args: object) -> editing.Drawn:
-        seen.append(apply(*args))  # type: ignore[arg-type]
-        return seen[-1]
-
-    monkeypatch.setattr(editing, "apply", watched)
     prior.open(photo).edit(grass, restyle="grass", variant="dry", quality=quality)
-    (drawn,) = seen
-    assert isinstance(drawn.followed[0], recolour.Recolouring)
-    assert torch.equal(drawn.y, drawn.y_e) == once
+    (found,) = drawn
+    assert isinstance(found.followed[0], recolour.Recolouring)
+    assert torch.equal(found.y, found.y_e) == once
 
 
 def test_a_look_without_a_colour_is_drawn_by_the_head(
-    small_model: Path, photo: np.ndarray, grass: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    small_model: Path, photo: np.ndarray, grass: np.ndarray, drawn: list[editing.Drawn]
 ) -> None:
-    seen, apply = [], editing.apply
-
-    def watched(*args: object) -> editing.Drawn:
-        seen.append(apply(*args))  # type: ignore[arg-type]
-        return seen[-1]
-
-    monkeypatch.setattr(editing, "apply", watched)
     session = gp.load_model(small_model, device="cpu").open(photo)
     session.edit(grass, restyle="tree", variant="bare", quality="preview")
-    (drawn,) = seen
-    assert drawn.followed == (None,)
-    assert not torch.equal(drawn.y, drawn.y_e)
+    (found,) = drawn
+    assert found.followed == (None,)
+    assert not torch.equal(found.y, found.y_e)

@@ -155,23 +155,16 @@ def test_a_hole_with_little_around_is_smeared_in() -> None:
     ],
 )
 def test_a_preview_of_a_filled_place_is_drawn_once(
-    choice: dict[str, str], once: bool, monkeypatch: pytest.MonkeyPatch
+    choice: dict[str, str], once: bool, drawn: list[editing.Drawn]
 ) -> None:
     """Where something of what the head draws can be seen, or is fitted, it is drawn."""
-    seen, apply = [], editing.apply
-
-    def watched(*args: object) -> editing.Drawn:
-        seen.append(apply(*args))  # type: ignore[arg-type]
-        return seen[-1]
-
-    monkeypatch.setattr(editing, "apply", watched)
     prior = gp.load_model("churches", device="cpu")
     photo = to_array(scene()[0], 128).clip(0, 255).astype("uint8")
     mask = to_array(scene()[1].expand(1, 3, -1, -1) * 2 - 1, 128)[..., 0].clip(0, 255)
     prior.open(photo).edit(mask.astype("uint8"), remove="dome", **choice)
-    (drawn,) = seen
-    assert isinstance(drawn.followed[0], removal.Filled)
-    assert torch.equal(drawn.y, drawn.y_e) == once
+    (found,) = drawn
+    assert isinstance(found.followed[0], removal.Filled)
+    assert torch.equal(found.y, found.y_e) == once
 
 
 def test_the_first_preview_shows_the_filling_of_the_final_edit() -> None:
