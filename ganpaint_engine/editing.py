@@ -117,6 +117,10 @@ def apply(
             r_e, match = _edited(prior, inverted, r_e, mask, wish, alone)
             followed.append(match)
             kept = kept * (1 - mask)
+        of_the_photo = all(isinstance(one, OF_THE_PHOTO) for one in followed)
+        if of_the_photo and _is_sketch(wish) and margin is None:
+            y = prior.redrawn(inverted)
+            return Drawn(y, y, tuple(followed))
         mask_e = _mask_e(prior, 1 - kept)
     u = window.stroke_on_grid(1 - kept)
     crop = _crop(u, margin) if margin is not None and prior.generator.is_local else None
@@ -128,9 +132,7 @@ def apply(
         prior, part, r_e, mask_e, wish, lambda f: on_step(0.55 + 0.4 * f, "adapt to edit")
     )
     with torch.no_grad():
-        if _is_sketch(wish) and all(isinstance(one, OF_THE_PHOTO) for one in followed):
-            y = y_e = head(part.r)
-        elif margin is not None:  # one after the other takes half the memory
+        if margin is not None:  # one after the other takes half the memory
             y, y_e = head(part.r), head(r_e)
         else:
             y, y_e = head(torch.cat([part.r, r_e])).split(1)

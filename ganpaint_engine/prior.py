@@ -66,7 +66,7 @@ class Inversion:
     ``adapted``. Of E alone there is the first only, and δ are 0. z: where it was sought, 1×Z.
     unfamiliarity: as ``Prior.unfamiliarity_of`` tells it; None until it is asked. fillings: of
     strokes that were filled from around, kept for the next strength or seed, see ``removal``.
-    at_first: what ``Prior.at_first`` gave.
+    at_first, redrawn: what the prior's methods of these names gave.
 
     r and δ are kept in fp16, also where they have just been computed: an edit is the same whether
     its photo was opened now or found in a cache.
@@ -78,6 +78,7 @@ class Inversion:
     z: Tensor | None = None
     fillings: Fillings = field(default_factory=dict, repr=False, compare=False)
     at_first: Tensor | None = field(default=None, repr=False, compare=False)
+    redrawn: Tensor | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def r(self) -> Tensor:
@@ -253,6 +254,13 @@ class Prior:
         if inverted.at_first is None:
             inverted.at_first = inversion.encode(self.encoder, inverted.x)
         return inverted.at_first
+
+    def redrawn(self, inverted: Inversion) -> Tensor:
+        """G'(r) with the photo's own δ, 1×3×R×R: the window as the model knows it."""
+        if inverted.redrawn is None:
+            with torch.no_grad():
+                inverted.redrawn = self._render(inverted.r, inverted.deltas)
+        return inverted.redrawn
 
     def invert(
         self,
