@@ -195,6 +195,7 @@ def try_edits(
             stroke = None if seen is None else place_to_remove(seen)
         if stroke is None:
             continue
+        photo.inverted(photo.place(stroke))  # a preview knows no more than E without that
         choice = {operation: concept, "quality": quality}
         edit = photo.edit(stroke, **choice)  # type: ignore[arg-type]
         after = np.asarray(edit.image.convert("RGB"))

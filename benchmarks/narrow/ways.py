@@ -161,7 +161,9 @@ class Maker:
         """The engine's own edit."""
         wished: dict[str, Any] = {case.operation: case.concept}
         quality = "final" if self.final else "preview"
-        edit = self.prior.open(case.photo).edit(case.stroke, quality=quality, **wished)
+        session = self.prior.open(case.photo)
+        session.inverted(session.place(case.stroke))  # a preview knows no more than E without that
+        edit = session.edit(case.stroke, quality=quality, **wished)
         outside = edit.report["psnr"]["outside"]
         return Made(window.crop(edit.array, self.place(case)), opened, outside)
 
