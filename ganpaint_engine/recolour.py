@@ -33,8 +33,8 @@ BESIDE, FARTHER = 0.06, 0.02
 """σ, in widths of the window, within which what is beside the stroke tells what is not the thing;
 and what the rest of the window counts for that, to what touches the stroke."""
 COMMON, MOST_COMMON = 0.9, 2.5
-"""Colours beside the stroke are thought to be under it as often as the commonest are, but for so
-many of the pixels; and at most so many times as often as beside it."""
+"""b is what p(c | under) / p(c | beside) is at most for so many of the pixels beside the stroke,
+and at most the second."""
 LEAST_OWN, MOST_OWN = 0.1, 0.8
 """Share of a colour's pixels that must be the thing's for some of it to count, and for all."""
 LEAST_WORD, MOST_WORD = 0.2, 0.8
@@ -126,26 +126,28 @@ def learned(seen: np.ndarray, wish: Recolouring) -> Change | None:
 
 
 def _own(seen: np.ndarray, wish: Recolouring, word: np.ndarray) -> Tensor:
-    """How much of each colour under the stroke is the thing's, BINS³ in [0, 1].
+    """How much of each colour c under the stroke is the thing's, BINS³ in [0, 1], by Bayes
 
-    Under the stroke there is the thing, and what is also beside it: the share of the second is what
-    makes their colours as common as they are there.
+        1 - b · p(c | beside) / p(c | under),
+
+    b the share, under the stroke, of what is beside it too: that of the colours which the two have
+    in common, or more, where what is farther away makes them look rarer beside it than they are.
     """
     stroke = np.clip(wish.weight / max(float(wish.weight.max()), 1e-6), 0, 1)
     near = cv2.GaussianBlur(stroke, (0, 0), BESIDE * len(stroke))
     near = (near / max(float(near.max()), 1e-6) + FARTHER) * (1 - stroke) * (1 - word)
     under = _counted(seen, wish.weight * wish.there) + SELDOM
     beside = _counted(seen, near) + SELDOM
-    oftener = under / beside
+    ratio = under / beside
     if near.sum() < 1:
-        common = 0.0
+        b = 0.0
     else:
-        found = _looked_up(torch.from_numpy(oftener), seen).ravel()
+        found = _looked_up(torch.from_numpy(ratio), seen).ravel()
         order = np.argsort(found)
         total = np.cumsum(near.ravel()[order])
         last = min(int(np.searchsorted(total, COMMON * total[-1])), len(order) - 1)
-        common = min(float(found[order[last]]), MOST_COMMON)
-    return torch.from_numpy(_ramp(1 - common / oftener, LEAST_OWN, MOST_OWN))
+        b = min(float(found[order[last]]), MOST_COMMON)
+    return torch.from_numpy(_ramp(1 - b / ratio, LEAST_OWN, MOST_OWN))
 
 
 def belonging(seen: np.ndarray, there: np.ndarray, known: np.ndarray) -> np.ndarray:
