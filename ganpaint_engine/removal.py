@@ -30,10 +30,11 @@ LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
 ENOUGH = 0.06
 """Least share of the window that must hold a concept for a place to be filled with it."""
-LIKELY, SEEN, PLENTY = (0.85, 0.75), 0.3, 0.1
+LIKELY, SEEN = (0.85, 0.8, 0.75, 0.7), 0.3
 """What a pixel of more of the concept must have: so much of the likeliness that the surest colours
-have to be its own (the second where the first leaves less than PLENTY of the window), and so much
-of it seen by E in that place."""
+have to be its own, the first of these that leaves enough; and so much of it seen by E there."""
+PLENTY, PATCH_PX = 0.1, 9
+"""What is enough of it: so much of the window, in the middles of patches that are all of it."""
 SPECK_PX = 1.0
 """σ within which pixels are taken together for that."""
 LEFT = 0.3
@@ -142,12 +143,12 @@ class Place:
         likely = cv2.GaussianBlur(likely, (0, 0), SPECK_PX)
         known = self.hole == 0
         surest = float(np.percentile(likely[known], 100 * (1 - ENOUGH))) if known.any() else 1.0
-        found = np.zeros(self.hole.shape, np.uint8)
+        found, patch = np.zeros(self.hole.shape, np.uint8), np.ones((PATCH_PX, PATCH_PX), np.uint8)
         for least in LIKELY:
             own = (known & (likely > least * surest) & (there > SEEN)).astype(np.uint8)
             # What is at its edge is mixed with what is beside it.
             found = np.asarray(cv2.erode(own, np.ones((3, 3), np.uint8)))
-            if found.mean() >= PLENTY:
+            if cv2.erode(found, patch).mean() >= PLENTY:
                 break
         return np.asarray(1 - found)
 
