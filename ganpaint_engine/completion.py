@@ -90,6 +90,12 @@ def complete(
     return _assembled(picture, hole, barred, voted, offsets)
 
 
+def patches(barred: np.ndarray) -> int:
+    """How many patches there are to take where an S×S mask in {0, 1} does not bar it, in the finest
+    picture in which they are matched."""
+    return int(_whole(_shrunk(barred, SIDES[-1])).sum())
+
+
 def smeared(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """A picture (S×S×3 uint8) with the colours at its hole's edge drawn into the hole, which the
     search begins with: Telea, *An Image Inpainting Technique Based on the Fast Marching Method*
@@ -108,6 +114,14 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.dilate(mask, np.ones((PATCH_PX, PATCH_PX), np.uint8))) > 0
 
 
+def _whole(barred: np.ndarray) -> np.ndarray:
+    """The centres of all patches that are in the picture, and nowhere in a mask."""
+    whole = ~_grown(barred)
+    whole[:HALF] = whole[-HALF:] = False
+    whole[:, :HALF] = whole[:, -HALF:] = False
+    return whole
+
+
 class _Search:
     """The hole in a picture of one size: patches matched, votes counted.
 
@@ -120,10 +134,7 @@ class _Search:
     ) -> None:
         self.picture, self.hole, self.side = picture.astype(np.float32), hole, len(hole)
         self.every = 1 if self.side == SIDES[0] else EVERY_PX
-        whole = ~_grown(barred)
-        whole[:HALF] = whole[-HALF:] = False
-        whole[:, :HALF] = whole[:, -HALF:] = False
-        self.sources = np.nonzero(whole)
+        self.sources = np.nonzero(_whole(barred))
         wanted = _grown(hole)[:: self.every, :: self.every]
         self.targets = [n * self.every for n in np.nonzero(wanted)]
         inward = cv2.distanceTransform(hole, cv2.DIST_L2, 3)

@@ -30,11 +30,12 @@ LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
 ENOUGH = 0.06
 """Least share of the window that must hold a concept for a place to be filled with it."""
-LIKELY, SEEN = (0.85, 0.8, 0.75, 0.7), 0.3
+LEAST_SURE, LEAST_SOME, SEEN = 0.75, (0.85, 0.8, 0.75, 0.7), 0.3
 """What a pixel of more of the concept must have: so much of the likeliness that the surest colours
-have to be its own, the first of these that leaves enough; and so much of it seen by E there."""
-PLENTY, PATCH_PX = 0.1, 9
-"""What is enough of it: so much of the window, in the middles of patches that are all of it."""
+have to be its own, where E is sure of it, and where it sees some of it (the first of these that
+leaves enough); and so much of it seen by E there."""
+PLENTY = 40
+"""Patches of it that are enough."""
 SPECK_PX = 1.0
 """σ within which pixels are taken together for that."""
 LEFT = 0.3
@@ -137,20 +138,29 @@ class Place:
 
     def _others(self, presence: np.ndarray) -> np.ndarray:
         """The pixels that are not the concept's, S×S uint8 in {0, 1}: by E, and by their colours,
-        for a cell at the sky's edge holds what stands before it, too."""
-        there = cv2.resize(presence, self.hole.shape, interpolation=cv2.INTER_LINEAR)
+        for a cell at the sky's edge holds what stands before it, too.
+
+        Taken is what E is sure of, where that is enough, else also what it sees some of.
+        """
+        sure = self._likes(presence).astype(np.float32)
+        some = cv2.resize(presence, self.hole.shape, interpolation=cv2.INTER_LINEAR)
+        others = self.hole
+        for there, least in ((sure, LEAST_SURE), *((some, least) for least in LEAST_SOME)):
+            others = 1 - self._of(there, least)
+            if completion.patches(others) >= PLENTY:
+                break
+        return others
+
+    def _of(self, there: np.ndarray, least: float) -> np.ndarray:
+        """The pixels in places that hold the concept, and of colours that are its own: S×S uint8 in
+        {0, 1}. there: S×S in [0, 1]. least: of the likeliness that the surest colours have."""
         likely = recolour.belonging(self.small, there, 1 - self.hole)
         likely = cv2.GaussianBlur(likely, (0, 0), SPECK_PX)
         known = self.hole == 0
         surest = float(np.percentile(likely[known], 100 * (1 - ENOUGH))) if known.any() else 1.0
-        found, patch = np.zeros(self.hole.shape, np.uint8), np.ones((PATCH_PX, PATCH_PX), np.uint8)
-        for least in LIKELY:
-            own = (known & (likely > least * surest) & (there > SEEN)).astype(np.uint8)
-            # What is at its edge is mixed with what is beside it.
-            found = np.asarray(cv2.erode(own, np.ones((3, 3), np.uint8)))
-            if cv2.erode(found, patch).mean() >= PLENTY:
-                break
-        return np.asarray(1 - found)
+        own = known & (likely > least * surest) & (there > SEEN)
+        # What is at its edge is mixed with what is beside it.
+        return np.asarray(cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)))
 
     def _ways(self) -> list[Way]:
         """The ways it can be filled in: none where the stroke covers nothing, or more than LARGEST
