@@ -30,10 +30,10 @@ LARGEST = 0.5
 """Share of the window that can be filled from around; beyond it little is around."""
 ENOUGH = 0.06
 """Least share of the window that must hold a concept for a place to be filled with it."""
-LEAST_SURE, LEAST_SOME, SEEN = 0.75, (0.85, 0.8, 0.75, 0.7), 0.3
+LEAST_SURE, LEAST_SOME, SEEN = (0.75,), (0.85, 0.8, 0.75, 0.7), 0.3
 """What a pixel of more of the concept must have: so much of the likeliness that the surest colours
-have to be its own, where E is sure of it, and where it sees some of it (the first of these that
-leaves enough); and so much of it seen by E there."""
+have to be its own, in cells of which E is sure, and else where it sees some of it, the first of
+these that leaves enough; and so much of it seen by E there."""
 PLENTY = 40
 """Patches of it that are enough."""
 SPECK_PX = 1.0
@@ -145,22 +145,24 @@ class Place:
         sure = self._likes(presence).astype(np.float32)
         some = cv2.resize(presence, self.hole.shape, interpolation=cv2.INTER_LINEAR)
         others = self.hole
-        for there, least in ((sure, LEAST_SURE), *((some, least) for least in LEAST_SOME)):
-            others = 1 - self._of(there, least)
-            if completion.patches(others) >= PLENTY:
-                break
+        for there, shares in ((sure, LEAST_SURE), (some, LEAST_SOME)):
+            likely = self._likeliness(there) * (there > SEEN)
+            for least in shares:
+                own = (likely > least).astype(np.uint8)
+                # What is at its edge is mixed with what is beside it.
+                others = np.asarray(1 - cv2.erode(own, np.ones((3, 3), np.uint8)), np.uint8)
+                if completion.patches(others) >= PLENTY:
+                    return others
         return others
 
-    def _of(self, there: np.ndarray, least: float) -> np.ndarray:
-        """The pixels in places that hold the concept, and of colours that are its own: S×S uint8 in
-        {0, 1}. there: S×S in [0, 1]. least: of the likeliness that the surest colours have."""
+    def _likeliness(self, there: np.ndarray) -> np.ndarray:
+        """How likely pixels outside of the hole are the concept's by their colours, S×S; 1: as the
+        surest are. there: where the concept is, S×S in [0, 1]."""
+        known = self.hole == 0
         likely = recolour.belonging(self.small, there, 1 - self.hole)
         likely = cv2.GaussianBlur(likely, (0, 0), SPECK_PX)
-        known = self.hole == 0
-        surest = float(np.percentile(likely[known], 100 * (1 - ENOUGH))) if known.any() else 1.0
-        own = known & (likely > least * surest) & (there > SEEN)
-        # What is at its edge is mixed with what is beside it.
-        return np.asarray(cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)))
+        surest = np.percentile(likely[known], 100 * (1 - ENOUGH)) if known.any() else 1.0
+        return np.asarray(likely * known / max(float(surest), 1e-6))
 
     def _ways(self) -> list[Way]:
         """The ways it can be filled in: none where the stroke covers nothing, or more than LARGEST
