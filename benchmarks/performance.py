@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ from ganpaint_engine.session import PhotoSession
 from training.networks import SIZES
 from training.networks import Prior as Untrained
 
-CONCEPT = "tree"
+CONCEPT, LOOK = "tree", ("grass", "dry")
 LARGE = (4000, 6000)  # height, width: 24 megapixels
 
 
@@ -113,27 +114,33 @@ def strokes(rounds: int, side: int) -> list[np.ndarray]:
 def previews(prior: Prior, photo: np.ndarray, rounds: int, clock: Clock) -> list[Row]:
     """Previews after every change of the stroke, against passes of the head."""
     session = prior.open(photo)
-    masks = {kind: iter(2 * strokes(rounds, len(photo))) for kind in ("add", "remove")}
-    last = next(masks["add"])
+    wishes: dict[str, dict[str, Any]]
+    wishes = {"addition": {"add": CONCEPT}, "removal": {"remove": CONCEPT}}
+    masks = {kind: iter(2 * strokes(rounds, len(photo))) for kind in wishes}
+    if LOOK[0] in prior.concepts:
+        wishes["another look"] = {"restyle": LOOK[0], "variant": LOOK[1]}
+        down = len(photo) // 3  # where there is some
+        masks["another look"] = iter([np.roll(m, down, 0) for m in 2 * strokes(rounds, len(photo))])
+    last = next(masks["addition"])
     inverted = session.inverted(session.place(last, context="whole"))
     strengths = iter(np.linspace(0.5, 0.9, 2 * rounds + 9))
     session.edit(last, remove=CONCEPT, quality="preview", context="whole")
 
-    def preview(mask: np.ndarray, kind: str, strength: float = 1.0) -> None:
-        wish: dict[str, Any] = {kind: CONCEPT, "strength": strength}
+    def preview(kind: str, mask: np.ndarray | None = None, strength: float = 1.0) -> None:
+        mask = next(masks[kind]) if mask is None else mask
+        wish = {**wishes[kind], "strength": strength}
         session.edit(mask, quality="preview", context="whole", **wish)
 
     ms = in_turns(clock, rounds, {
         "head": lambda: forward(prior, inverted),
-        "addition": lambda: preview(next(masks["add"]), "add"),
-        "removal": lambda: preview(next(masks["remove"]), "remove"),
-        "of the same stroke": lambda: preview(last, "remove", float(next(strengths))),
+        **{kind: partial(preview, kind) for kind in wishes},
+        "of the same stroke": lambda: preview("removal", last, float(next(strengths))),
         "E": lambda: prior.encode(inverted.x),
         "unfamiliar": lambda: prior.unfamiliarity(inverted.x),
     })  # fmt: skip
     what = f"{prior.resolution} px, head {ms['head']:.1f} ms"
     rows = []
-    for kind in ("addition", "removal"):
+    for kind in wishes:
         beyond = ms[kind] - 2 * ms["head"]
         rows.append(
             Row(f"{kind}, preview of a new stroke ({what}): ms", f"{ms[kind]:.0f}", "200 at 256 px")
